@@ -73,10 +73,10 @@ def crop_face(image: NDArray[np.uint8], box: FaceBox, *, scale: float = CROP_SCA
     # The columns and rows of the square that exist; the rest repeats the nearest edge.
     x0, x1 = np.clip([left, left + side], [0, 1], [width - 1, width])
     y0, y1 = np.clip([top, top + side], [0, 1], [height - 1, height])
-    cut = image[y0:y1, x0:x1]
+    cut: NDArray[np.uint8] = image[y0:y1, x0:x1]
     pads = (max(0, y0 - top), max(0, top + side - y1), max(0, x0 - left), max(0, left + side - x1))
     if any(pads):
-        cut = cv2.copyMakeBorder(cut, *pads, cv2.BORDER_REPLICATE)[:side, :side]
+        cut = np.asarray(cv2.copyMakeBorder(cut, *pads, cv2.BORDER_REPLICATE), np.uint8)[:side, :side]
     interpolation = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
     face = cv2.resize(cut, (size, size), interpolation=interpolation)
     ratio = size / side
