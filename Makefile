@@ -1,0 +1,69 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# Needed beforehand: Python 3.10-3.12, make, a C compiler. Every target makes the environment it needs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test test-slow lint format bench train models lock clean
+
+# The first of these that runs and is 3.10-3.12; override with `make PYTHON=...`.
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.10; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+FILES ?=
+ARGS ?=
+DATA ?= $(or $(AWARENET_SHARED),../shared)/data
+RUN ?= runs/first
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# One environment that grows: `demo` is the serving side (no torch), `dev` is everything.
+$(VENV)/pip.stamp:
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.10-3.12 found; install one or set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	touch $@
+
+$(VENV)/%.stamp: pyproject.toml constraints.txt | $(VENV)/pip.stamp
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	touch $@
+
+demo: $(VENV)/demo.stamp ## score sample pictures and a clip on a real Triton server (FILES="a.jpg folder/" adds yours)
+	$(BIN)/python demo.py $(FILES)
+
+serve: $(VENV)/serve.stamp ## start the Triton server with the model repository
+	$(BIN)/awarenet serve $(ARGS)
+
+test: $(VENV)/dev.stamp ## every test that is not marked slow or gpu
+	$(BIN)/python -m pytest tests/unit -n 2 --dist loadfile -m 'not slow and not gpu' $(ARGS)
+	$(BIN)/python -m pytest tests/integration -m 'not slow and not gpu' $(ARGS)
+
+test-slow: $(VENV)/dev.stamp ## the tests marked slow
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(VENV)/dev.stamp ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev.stamp ## rewrite the code in the house's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/dev.stamp ## measure; prints a table and writes build/bench.json
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: pyproject.toml ## resolve constraints.txt anew
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet uv
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.10 --all-extras --no-annotate --no-header \
+		pyproject.toml --output-file constraints.lock
+	{ echo '# Every version that is installed, for Python 3.10 to 3.12 on Linux. Made by `make lock`; do not edit.'; \
+	sed -E "s/ and sys_platform == 'linux'//; s/python_full_version < '3.13' and //; s/ and python_full_version < '3.13'//; \
+		s/ ; python_full_version < '3.13'$$//; s/ ; sys_platform == 'linux'$$//" constraints.lock; } > constraints.txt
+	rm constraints.lock
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
