@@ -1,0 +1,86 @@
+"""The verdict's JSON obeys the published schema, whatever is in it."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, ValidationError
+
+from awarenet.stages import FEATURES, ExitStage
+from awarenet.verdict import FaceVerdict, Verdict, schema
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+unit = st.floats(0, 1)
+faces = st.builds(
+    FaceVerdict,
+    box=st.tuples(finite, finite, finite, finite),
+    track=st.integers(0, 100),
+    probability=unit,
+    exit_stage=st.sampled_from([int(stage) for stage in ExitStage]),
+    evidence=st.fixed_dictionaries({name: st.none() | st.floats() for name in FEATURES}),
+    upscaled=st.booleans(),
+    time_s=st.none() | st.floats(0, 1e6),
+)
+common: dict[str, Any] = {
+    "path": st.text(),
+    "model_version": st.text(),
+    "policy_version": st.text(),
+    "face_engine": st.text(),
+    "notes": st.lists(st.text(), max_size=2),
+    "timings_ms": st.dictionaries(st.text(), st.floats(0, 1e9), max_size=3),
+}
+scored = st.builds(
+    Verdict,
+    verdict=st.sampled_from(["fake", "real", "uncertain", "no_face"]),
+    probability=st.none() | unit,
+    faces=st.lists(faces, max_size=3),
+    **common,
+)
+failed = st.builds(
+    Verdict,
+    verdict=st.none(),
+    probability=st.none(),
+    faces=st.just([]),
+    error=st.text(),
+    error_code=st.text(),
+    **common,
+)
+VALIDATOR = Draft202012Validator(schema())
+
+
+def test_the_schema_is_a_schema() -> None:
+    Draft202012Validator.check_schema(schema())
+
+
+@given(scored | failed)
+def test_every_verdict_obeys_the_schema_as_strict_json_on_one_line(verdict: Verdict) -> None:
+    text = verdict.to_json()
+    assert len(text.splitlines()) == 1 or "\n" not in text
+    plain = json.loads(text, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
+    VALIDATOR.validate(plain)
+    assert set(plain) == set(verdict.__dataclass_fields__)
+
+
+@given(scored)
+def test_numbers_that_are_not_finite_become_null_and_the_others_stay(verdict: Verdict) -> None:
+    plain = verdict.to_dict()
+    for face, told in zip(verdict.faces, plain["faces"], strict=True):
+        for name, value in face.evidence.items():
+            known = value is not None and math.isfinite(value)
+            assert told["evidence"][name] == (value if known else None)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("verdict", "maybe"), ("probability", 1.5), ("faces", None), ("error", "scoring failed"), ("extra", 1)],
+)
+def test_the_schema_can_refuse(field: str, value: object) -> None:
+    plain = Verdict("a.jpg", "real", 0.1, [], "m", "p", "yunet").to_dict()
+    VALIDATOR.validate(plain)
+    with pytest.raises(ValidationError):
+        VALIDATOR.validate({**plain, field: value})
