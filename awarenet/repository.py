@@ -1,0 +1,104 @@
+"""A model repository on disk: where its files lie, and proof that they are the ones that were assembled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from awarenet import __version__
+from awarenet.errors import ModelError
+from awarenet.policy import Policy, file_sha256
+from awarenet.stages import CASCADE, MANIFEST_FILE, META_MODEL, NETWORKS, POLICY_FILE, Stage
+
+VERSION_FOLDER: Final = "1"
+"""The one version folder of each model; a new set of models is a new repository."""
+
+JUDGED: Final = (*NETWORKS, META_MODEL)
+"""The stages whose model files a policy is made for."""
+
+_REMEDY = "make the repository again with `python -m export assemble`"
+
+
+@dataclass(frozen=True)
+class ModelRepository:
+    """A verified model repository.
+
+    Attributes:
+        root: Its folder.
+        policy: The thresholds made for its models.
+    """
+
+    root: Path
+    policy: Policy
+
+    def model_path(self, stage: Stage) -> Path:
+        """Where the model file of a stage lies."""
+        return model_path(self.root, stage)
+
+    @classmethod
+    def open(cls, root: Path) -> ModelRepository:
+        """Verifies every file of a repository against its manifest and loads the policy.
+
+        Raises:
+            ModelError: The manifest is missing or malformed, or a file is missing, altered or not listed.
+            PolicyError: The policy is malformed or was made for other models.
+        """
+        listed = _read_manifest(root)["files"]
+        present = set(repository_files(root))
+        for name in sorted(listed.keys() | present):
+            if name not in present:
+                raise ModelError(f"model repository {root}: {name} is missing; {_REMEDY}")
+            if name not in listed:
+                raise ModelError(f"model repository {root}: {name} is not in {MANIFEST_FILE}; remove it, or {_REMEDY}")
+            if file_sha256(root / name) != listed[name]:
+                raise ModelError(f"model repository {root}: {name} was changed after it was assembled; {_REMEDY}")
+        for stage in (*JUDGED, CASCADE):
+            if model_path(root, stage).relative_to(root).as_posix() not in listed:
+                raise ModelError(f"model repository {root}: the model file of {stage.name} is missing; {_REMEDY}")
+        hashes = {stage.name: file_sha256(model_path(root, stage)) for stage in JUDGED}
+        return cls(root, Policy.load(policy_path(root), hashes))
+
+
+def model_path(root: Path, stage: Stage) -> Path:
+    """Where the model file of a stage lies in the repository `root`."""
+    return root / stage.name / VERSION_FOLDER / stage.file
+
+
+def policy_path(root: Path) -> Path:
+    """Where the policy lies in the repository `root`."""
+    return root / CASCADE.name / VERSION_FOLDER / POLICY_FILE
+
+
+def repository_files(root: Path) -> Iterator[str]:
+    """Every file that a manifest lists, relative to `root`, POSIX style, sorted.
+
+    Python's byte code is left out: the Triton stub writes it beside `model.py` at run time.
+    """
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if path.is_file() and name != MANIFEST_FILE and path.parent.name != "__pycache__":
+            yield name
+
+
+def write_manifest(root: Path, policy: Policy) -> None:
+    """Signs the repository as it lies there: one line with the sha256 of each file, and the versions."""
+    manifest = {
+        "created_by": f"awarenet {__version__}",
+        "files": {name: file_sha256(root / name) for name in repository_files(root)},
+        "model_version": policy.model_version,
+        "policy_version": policy.version,
+    }
+    (root / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _read_manifest(root: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((root / MANIFEST_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"model repository {root}: cannot read {MANIFEST_FILE} ({error}); {_REMEDY}") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise ModelError(f"model repository {root}: {MANIFEST_FILE} lists no files; {_REMEDY}")
+    return manifest
