@@ -1,0 +1,5 @@
+"""The fast_filter stage on the embedded target."""
+
+from awarenet.runtime.stage_model import NetworkModel as TritonPythonModel
+
+__all__ = ["TritonPythonModel"]
