@@ -1,0 +1,74 @@
+"""The client's exception tree: the same errors over gRPC and HTTP."""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+class ClientError(Exception):
+    """Root of the tree; catch it to catch everything that this package raises on purpose."""
+
+
+class InvalidRequest(ClientError):
+    """The request cannot be answered as it is; sending it again will not help."""
+
+
+class ServerError(ClientError):
+    """The server failed, or it is no AWARE-NET server."""
+
+
+class Unavailable(ServerError):
+    """The server is absent, starting, draining, or its queue is full; a retry later may succeed."""
+
+
+class DeadlineExceeded(ClientError):
+    """The deadline passed before the answer was there."""
+
+
+class Cancelled(ClientError):
+    """The request was withdrawn before it was answered."""
+
+
+_BY_STATUS: Final[dict[str, type[ClientError]]] = {
+    # gRPC status names, and the HTTP statuses that Triton and the proxies before it answer with.
+    "INVALID_ARGUMENT": InvalidRequest,
+    "OUT_OF_RANGE": InvalidRequest,
+    "RESOURCE_EXHAUSTED": InvalidRequest,
+    "UNAVAILABLE": Unavailable,
+    "DEADLINE_EXCEEDED": DeadlineExceeded,
+    "CANCELLED": Cancelled,
+    "400": InvalidRequest,
+    "413": InvalidRequest,
+    "408": DeadlineExceeded,
+    "504": DeadlineExceeded,
+    "499": Cancelled,
+    "429": Unavailable,
+    "502": Unavailable,
+    "503": Unavailable,
+}
+
+_REMEDY: Final[dict[type[ClientError], str]] = {
+    InvalidRequest: "correct the request",
+    ServerError: "see the server's log",
+    Unavailable: "start it with `awarenet serve`, check the address, or try again later",
+    DeadlineExceeded: "raise `timeout`, send smaller batches, or lower the load",
+    Cancelled: "send it again if the answer is still wanted",
+}
+
+_QUEUE_TIMEOUT: Final = "timeout expired"
+"""Triton answers UNAVAILABLE with these words when a request's deadline passes in a queue."""
+
+
+def from_status(url: str, status: str, detail: str) -> ClientError:
+    """The error for a status of either protocol.
+
+    Args:
+        url: The server, as the caller named it.
+        status: gRPC status (`StatusCode.UNAVAILABLE` or `UNAVAILABLE`) or HTTP status (`503`).
+        detail: The server's or the network's own words.
+    """
+    kind = _BY_STATUS.get(status.removeprefix("StatusCode."), ServerError)
+    if kind is Unavailable and _QUEUE_TIMEOUT in detail.lower():
+        kind = DeadlineExceeded
+    words = " ".join(detail.split()) or status
+    return kind(f"{url}: {words}; {_REMEDY[kind]}")
