@@ -182,7 +182,7 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile interval of a metric by the bootstrap over whole groups (Davison & Hinkley 1997, section 3.8).
 
-    Rows of one person or clip resemble each other, so drawing rows would make the interval too narrow: groups are drawn.
+    Rows of one person or clip resemble each other, so groups are drawn: rows would make it too narrow.
     Drawing is expressed as whole-number row weights, which spares copying rows.
 
     Args:
