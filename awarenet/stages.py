@@ -113,3 +113,26 @@ def validate_faces(faces: NDArray[np.uint8], *, limit: int | None = MAX_BATCH) -
         raise TensorError(f"face: expected {expected}, got {got}; crop faces with awarenet.faces.crop_face")
     if limit is not None and len(faces) > limit:
         raise TensorError(f"face: {len(faces)} faces in one batch, the limit is {limit}; send several batches")
+
+
+def validate_face_px(face_px: NDArray[np.float32] | None, count: int) -> NDArray[np.float32]:
+    """Checks the sizes that go with a batch of faces.
+
+    Args:
+        face_px: Side of each crop in source pixels, `[count]`, above 0, NaN where unknown; None when all are unknown.
+        count: Number of faces.
+
+    Returns:
+        float32 `[count]`.
+
+    Raises:
+        TensorError: Shape, dtype or range differ from the contract.
+    """
+    if face_px is None:
+        return np.full(count, np.nan, np.float32)
+    sides = np.asarray(face_px)
+    if sides.shape != (count,) or sides.dtype.kind not in "fiu":
+        raise TensorError(f"face_px: expected float32 [{count}], one number a face, got {sides.dtype} {sides.shape}")
+    if (sides <= 0).any() or np.isinf(sides).any():
+        raise TensorError("face_px: expected sizes in pixels above 0, NaN where unknown")
+    return sides.astype(np.float32, copy=False)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 import numpy as np
@@ -13,10 +13,10 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from awarenet.cascade import Decisions, StageCall, StageOutputs, cascade, drive
-from awarenet.errors import DeadlineExceeded, InvalidInput, ModelError, ServiceError, TensorError
+from awarenet.errors import ConfigurationError, DeadlineExceeded, InvalidInput, ModelError, ServiceError
 from awarenet.policy import Policy
 from awarenet.repository import ModelRepository
-from awarenet.stages import MAX_BATCH, META_MODEL, NETWORKS, ROUTES, Route, Stage, validate_faces
+from awarenet.stages import MAX_BATCH, META_MODEL, NETWORKS, ROUTES, Route, Stage, validate_face_px, validate_faces
 from awarenet.trees import CompiledTrees
 
 _ONNX_TYPES: Final = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
@@ -47,6 +47,12 @@ class InProcessRuntime:
     ) -> None:
         if threads < 1:
             raise InvalidInput(f"threads must be at least 1, got {threads}")
+        absent = set(providers) - set(ort.get_available_providers())
+        if absent or not providers:
+            raise ConfigurationError(
+                f"ONNX Runtime here has no {', '.join(sorted(absent)) or 'provider to choose from'}; "
+                f"available: {', '.join(ort.get_available_providers())}"
+            )
         opened = repository if isinstance(repository, ModelRepository) else ModelRepository.open(repository)
         self.policy = opened.policy
         self._trees = CompiledTrees(opened.model_path(META_MODEL))
@@ -70,15 +76,15 @@ class InProcessRuntime:
             DeadlineExceeded: The time is over.
             ServiceError: A stage failed or gave numbers that are not finite, or the runtime is closed.
         """
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        deadline = None if timeout_s is None else monotonic() + timeout_s
         networks = self._check_open()
         validate_faces(faces, limit=None)
         if route not in ROUTES:
             raise InvalidInput(f"route: expected one of {', '.join(ROUTES)}, got {route!r}")
-        sides = _sides(face_px, len(faces))
+        sides = validate_face_px(face_px, len(faces))
 
         def run(call: StageCall) -> tuple[StageOutputs, ...]:
-            if deadline is not None and time.monotonic() >= deadline:
+            if deadline is not None and monotonic() >= deadline:
                 names = " and ".join(stage.name for stage in call.stages)
                 raise DeadlineExceeded(f"{timeout_s} s passed before {names} could run; allow more time or send less")
             return self._run(networks, call)
@@ -135,7 +141,7 @@ class _Network:
         # Waiting threads that spin take the processor from the other stage.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session: Any = ort.InferenceSession(str(path), options, providers=list(providers))
+            self._session: Any = ort.InferenceSession(str(path), options, providers=list(providers), enable_fallback=0)
         except Exception as error:  # ONNX Runtime raises many types, none of them documented
             raise ModelError(f"{stage.name}: ONNX Runtime cannot load {path} ({error})") from error
         self._check(path)
@@ -167,14 +173,3 @@ class _Network:
                     f"{name}: {output} is not finite; the model file is broken, export it again and check its parity"
                 )
         return outputs
-
-
-def _sides(face_px: NDArray[np.float32] | None, count: int) -> NDArray[np.float32]:
-    if face_px is None:
-        return np.full(count, np.nan, np.float32)
-    sides = np.asarray(face_px)
-    if sides.shape != (count,) or sides.dtype.kind not in "fiu":
-        raise TensorError(
-            f"face_px: expected one number a face, float32 [{count}], got {sides.dtype} {list(sides.shape)}"
-        )
-    return sides.astype(np.float32, copy=False)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from awarenet.cascade import Decisions
 from awarenet.errors import AwareNetError, Cancelled, DeadlineExceeded, InvalidInput, ServiceError, Unavailable
 from awarenet.policy import Policy
-from awarenet.stages import Route, validate_faces
+from awarenet.stages import Route, validate_face_px, validate_faces
 
 _KINDS: Final[tuple[tuple[type[client.ClientError], type[AwareNetError]], ...]] = (
     (client.InvalidRequest, InvalidInput),
@@ -71,13 +71,14 @@ class TritonRuntime:
         """Decides a batch of faces of any size, in order; see `awarenet.runtime.Runtime.score`.
 
         Raises:
-            TensorError: `faces` breaks the contract.
-            InvalidInput: Another argument does, or the server refuses the request.
+            TensorError: `faces` or `face_px` breaks the contract.
+            InvalidInput: The route is unknown, or the server refuses the request.
             ServiceError: The server could not answer (`Unavailable`, `DeadlineExceeded`, `Cancelled` among them).
         """
         validate_faces(faces, limit=None)
+        sides = validate_face_px(face_px, len(faces))
         with _translated():
-            scores = self._client.score(faces, face_px, route=route, timeout=timeout_s)
+            scores = self._client.score(faces, sides, route=route, timeout=timeout_s)
         return Decisions(scores.probability, scores.exit_stage, scores.evidence)
 
     def close(self) -> None:

@@ -55,8 +55,8 @@ _REMEDY: Final[dict[type[ClientError], str]] = {
     Cancelled: "send it again if the answer is still wanted",
 }
 
-_QUEUE_TIMEOUT: Final = "timeout expired"
-"""Triton answers UNAVAILABLE with these words when a request's deadline passes in a queue."""
+_LATE: Final = ("timeout expired", "deadline exceeded")
+"""Triton has no code of its own for a deadline that passes in a queue or between stages: it answers UNAVAILABLE."""
 
 
 def from_status(url: str, status: str, detail: str) -> ClientError:
@@ -68,7 +68,7 @@ def from_status(url: str, status: str, detail: str) -> ClientError:
         detail: The server's or the network's own words.
     """
     kind = _BY_STATUS.get(status.removeprefix("StatusCode."), ServerError)
-    if kind is Unavailable and _QUEUE_TIMEOUT in detail.lower():
+    if kind is Unavailable and any(words in detail.lower() for words in _LATE):
         kind = DeadlineExceeded
     words = " ".join(detail.split()) or status
     return kind(f"{url}: {words}; {_REMEDY[kind]}")

@@ -153,6 +153,8 @@ def split(faces: NDArray[np.uint8], face_px: NDArray[np.float32] | None, route: 
         raise InvalidRequest(
             f"face_px: expected one number a face, float32 [{len(faces)}], got {sides.dtype} {list(sides.shape)}"
         )
+    if (sides <= 0).any() or np.isinf(sides).any():
+        raise InvalidRequest("face_px: expected sizes in pixels above 0, NaN where unknown")
     sides = sides.astype(np.float32, copy=False)
     return list(_parts(faces, sides, route))
 

@@ -7,8 +7,8 @@ client's transports never suspend, so that `transport.finish` runs the same coro
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -108,10 +108,10 @@ class Session:
             raise InvalidRequest(f"{self._url}: this client is closed; make a new one")
 
     def _deadline(self, timeout: float | None) -> float:
-        return time.monotonic() + (self._timeout if timeout is None else timeout)
+        return monotonic() + (self._timeout if timeout is None else timeout)
 
     def _left(self, deadline: float) -> float:
-        left = deadline - time.monotonic()
+        left = deadline - monotonic()
         if left <= 0:
             raise DeadlineExceeded(f"{self._url}: no answer in time; raise `timeout` or send smaller batches")
         return left
@@ -125,7 +125,7 @@ class Session:
             except Unavailable:
                 again = self._budget.failed() and attempt < self._retries
                 wait = pause(attempt)
-                if not again or wait >= deadline - time.monotonic():
+                if not again or wait >= deadline - monotonic():
                     raise
             else:
                 self._budget.succeeded()
