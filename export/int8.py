@@ -1,0 +1,239 @@
+"""INT8 by measurement: static quantisation of an ONNX graph, with whatever hurts kept in float.
+
+ONNX Runtime's QDQ form, unsigned activations, signed weights per channel (U8S8), calibrated on real faces. Bytes and
+normalisation before the first layer with weights and the arithmetic after the last one always stay in float: they cost
+next to nothing, and eight bits would cut the logit into 256 steps.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from awarenet.errors import ModelError
+from awarenet.stages import FACE, Stage
+from export.inference import Faces, run_graph
+from export.parity import QUANTISED, Difference, Tolerance, compare
+from export.samples import Samples
+from export.signature import check_signature
+
+SIZE_SHARE: Final = 0.28
+"""Largest size of an INT8 file as a share of its FP32 file."""
+
+_WEIGHTED: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+# Operators without weights whose own rounding may hurt; those that only move values or are fused away do not.
+_ARITHMETIC: Final = frozenset({"Add", "LayerNormalization", "Mul", "Sigmoid", "Softmax"})
+_CALIBRATION_BATCH: Final = 8
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One quantisation that was measured.
+
+    Attributes:
+        kept: The groups that stayed in float, in words.
+        difference: Against the FP32 graph, on the hold-out faces.
+        size: Bytes of the file.
+    """
+
+    kept: tuple[str, ...]
+    difference: Difference
+    size: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as JSON types."""
+        return {"kept": list(self.kept), "size": self.size, **self.difference.to_dict()}
+
+
+@dataclass(frozen=True)
+class Int8Report:
+    """How a stage was quantised.
+
+    Attributes:
+        stage: Name of the stage.
+        float_size: Bytes of the FP32 file.
+        sensitivity: What is left of the error when one group alone is kept in float, by group.
+        trials: Every complete candidate, in the order in which it was tried; the last one was written.
+        accepted: Whether the last one is within tolerance and small enough.
+    """
+
+    stage: str
+    float_size: int
+    sensitivity: Mapping[str, Trial]
+    trials: tuple[Trial, ...]
+    accepted: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON types."""
+        return {
+            "stage": self.stage,
+            "float_size": self.float_size,
+            "accepted": self.accepted,
+            "trials": [trial.to_dict() for trial in self.trials],
+            "sensitivity": {name: trial.to_dict() for name, trial in self.sensitivity.items()},
+        }
+
+
+def quantise(
+    model: Path,
+    out: Path,
+    stage: Stage,
+    calibration: Faces,
+    holdout: Samples,
+    *,
+    tolerance: Tolerance = QUANTISED,
+    size_share: float = SIZE_SHARE,
+    blocks: int = 12,
+) -> Int8Report:
+    """Quantises a graph, keeping the most harmful groups of nodes in float until the rest is tolerable.
+
+    Args:
+        model: The FP32 graph.
+        out: The INT8 file to write.
+        stage: The stage that both implement.
+        calibration: Faces that the activation ranges are taken from, uint8 `[N, 256, 256, 3]`.
+        holdout: Other people's faces, on which the harm is measured.
+        tolerance: When to stop.
+        size_share: Largest size as a share of `model`; a group that would exceed it stays quantised.
+        blocks: Into how many runs of neighbouring layers the graph is cut to look for the harmful ones.
+
+    Returns:
+        What was tried and measured; `accepted` says whether the tolerance was met.
+
+    Raises:
+        ModelError: The graph cannot be quantised.
+    """
+    float_size = model.stat().st_size
+    reference = run_graph(model, holdout.faces)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = _Bench(model, Path(folder), calibration, blocks)
+
+        def measure(kept: tuple[str, ...]) -> Trial:
+            candidate = bench.quantise(kept)
+            outputs = run_graph(candidate, holdout.faces)
+            difference = compare(reference, outputs, holdout.labels, holdout.subsets)
+            log.info("%s: kept %s: %s", stage.name, ", ".join(kept) or "nothing", difference)
+            return Trial(kept, difference, candidate.stat().st_size)
+
+        trials = [measure(())]
+        sensitivity: dict[str, Trial] = {}
+        if not trials[0].difference.within(tolerance):
+            sensitivity = {name: measure((name,)) for name in bench.groups}
+            kept: tuple[str, ...] = ()
+            for name in sorted(sensitivity, key=lambda name: sensitivity[name].difference.rms_logit):
+                trial = measure((*kept, name))
+                if (
+                    trial.size > size_share * float_size
+                    or trial.difference.rms_logit >= trials[-1].difference.rms_logit
+                ):
+                    continue  # Too large, or no better together with what is kept already.
+                kept = trial.kept
+                trials.append(trial)
+                if trial.difference.within(tolerance):
+                    break
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(bench.quantise(trials[-1].kept).read_bytes())
+    check_signature(out, stage)
+    accepted = trials[-1].difference.within(tolerance) and trials[-1].size <= size_share * float_size
+    return Int8Report(stage.name, float_size, sensitivity, tuple(trials), accepted)
+
+
+class _Bench:
+    """Quantises one graph again and again; calibrates it once."""
+
+    def __init__(self, model: Path, folder: Path, calibration: Faces, blocks: int) -> None:
+        self._folder = folder
+        self._calibration = calibration
+        self._source = folder / "prepared.onnx"
+        try:
+            quant_pre_process(str(model), str(self._source), skip_symbolic_shape=True)
+        except Exception as error:  # ONNX Runtime's errors have no common base.
+            raise ModelError(f"{model}: ONNX Runtime cannot prepare it for quantisation ({error})") from error
+        graph = onnx.load(self._source).graph
+        inner = _inner_nodes(graph)
+        if not inner:
+            raise ModelError(f"{model}: it has nothing to quantise (no {', '.join(sorted(_WEIGHTED))})")
+        names = {node.name for node in inner}
+        self._always = [node.name for node in graph.node if node.name not in names]
+        self.groups = dict(_groups(inner, blocks))
+
+    def quantise(self, kept: tuple[str, ...]) -> Path:
+        """The graph with these groups in float and all else in INT8."""
+        out = self._folder / "quantised.onnx"
+        quantize_static(
+            str(self._source),
+            str(out),
+            _Reader(self._calibration),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            nodes_to_exclude=[*self._always, *(node for group in kept for node in self.groups[group])],
+            # Ranges depend on the graph and the faces alone, so that every trial shares them.
+            calibration_cache_path=self._folder / "ranges.json",
+        )
+        return out
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no types.
+    def __init__(self, faces: Faces) -> None:
+        self._batches = (faces[i : i + _CALIBRATION_BATCH] for i in range(0, len(faces), _CALIBRATION_BATCH))
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {FACE.name: batch}
+
+
+def _inner_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The nodes from the first layer with weights to the last, on every path; the last layer itself left out.
+
+    Nodes of ONNX graphs are in topological order.
+    """
+    after: set[str] = set()  # Tensors computed from a layer with weights.
+    started: list[bool] = []
+    for node in graph.node:
+        begun = node.op_type in _WEIGHTED or any(name in after for name in node.input)
+        started.append(begun)
+        if begun:
+            after.update(node.output)
+    before: set[str] = set()  # Tensors that a layer with weights is computed from.
+    inner: list[onnx.NodeProto] = []
+    for node, begun in zip(reversed(graph.node), reversed(started), strict=True):
+        needed = any(name in before for name in node.output)
+        if node.op_type in _WEIGHTED or needed:
+            before.update(node.input)
+        if begun and needed:
+            inner.append(node)
+    return inner[::-1]
+
+
+def _groups(nodes: list[onnx.NodeProto], blocks: int) -> Iterator[tuple[str, list[str]]]:
+    """Candidates to keep in float: runs of neighbouring layers, and all operators of one kind without weights."""
+    weighted = [index for index, node in enumerate(nodes) if node.op_type in _WEIGHTED]
+    count = min(blocks, len(weighted))
+    starts = [weighted[len(weighted) * block // count] for block in range(count)] + [len(nodes)]
+    starts[0] = 0
+    for block, (start, stop) in enumerate(itertools.pairwise(starts), 1):
+        yield f"layers {block} of {count}", [node.name for node in nodes[start:stop]]
+    for kind in sorted({node.op_type for node in nodes} & _ARITHMETIC):
+        yield f"every {kind}", [node.name for node in nodes if node.op_type == kind]

@@ -1,0 +1,131 @@
+"""PyTorch to ONNX to INT8 on a small network with random weights: the same function, in the contract's form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+torch = pytest.importorskip("torch", reason="the export extra is not installed")
+
+from awarenet.errors import ModelError  # noqa: E402
+from awarenet.stages import FAST_FILTER, GENCONVIT  # noqa: E402
+from export.inference import run_graph  # noqa: E402
+from export.int8 import _inner_nodes, quantise  # noqa: E402
+from export.onnx import export_onnx  # noqa: E402
+from export.parity import EXACT, Tolerance, compare  # noqa: E402
+from export.samples import Samples  # noqa: E402
+from training.networks.classifier import Classifier  # noqa: E402
+
+ANYTHING = Tolerance(logit=float("inf"), auc_loss=1.0, flips=1.0)
+
+
+@pytest.fixture(scope="module")
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return Classifier("mobilenetv4_conv_small", resolution=96, pretrained="never").eval()
+
+
+@pytest.fixture(scope="module")
+def graph(network: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_onnx(network, FAST_FILTER, tmp_path_factory.mktemp("onnx") / "model.onnx")
+
+
+@pytest.fixture(scope="module")
+def samples() -> Samples:
+    """Smooth pictures in two classes, light and dark."""
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 120, (12, 8, 8, 3))
+    coarse[::2] += 110
+    faces = coarse.repeat(32, axis=1).repeat(32, axis=2).astype(np.uint8)
+    return Samples(faces, np.arange(12).astype(np.int8) % 2, np.full(12, "squares"))
+
+
+def scores(network: torch.nn.Module, faces: np.ndarray) -> dict[str, np.ndarray]:
+    with torch.inference_mode():
+        return {name: value.numpy() for name, value in network(torch.from_numpy(faces)).items()}
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_onnx_equals_torch_at_any_batch_size(
+    network: torch.nn.Module, graph: Path, samples: Samples, count: int
+) -> None:
+    faces = samples.faces[:count]
+    np.testing.assert_allclose(run_graph(graph, faces)["logit"], scores(network, faces)["logit"], atol=1e-4)
+
+
+def test_the_gate_passes_onnx_and_stops_another_network(graph: Path, samples: Samples) -> None:
+    outputs = run_graph(graph, samples.faces)
+    assert compare(outputs, outputs, samples.labels, samples.subsets).within(EXACT)
+    other = {"logit": -outputs["logit"]}
+    assert not compare(outputs, other, samples.labels, samples.subsets).within(EXACT)
+
+
+def test_the_batch_axis_is_named_and_nothing_of_this_machine_is_inside(graph: Path) -> None:
+    model = onnx.load(graph)
+    for value in (*model.graph.input, *model.graph.output):
+        assert value.type.tensor_type.shape.dim[0].dim_param == "batch"
+    assert str(Path(__file__).parents[2]).encode() not in graph.read_bytes()
+    assert b"stack_trace" not in graph.read_bytes()
+
+
+def test_an_operator_without_translation_is_named(tmp_path: Path) -> None:
+    class Odd(torch.nn.Module):
+        def forward(self, faces: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"logit": torch.special.bessel_j0(faces.float().mean((1, 2, 3))[:, None])}
+
+    with pytest.raises(ModelError, match="bessel_j0 has no ONNX"):
+        export_onnx(Odd().eval(), FAST_FILTER, tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def test_a_network_of_another_stage_or_in_training_mode_is_refused(network: torch.nn.Module, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no output residual"):
+        export_onnx(network, GENCONVIT, tmp_path / "model.onnx")
+    with pytest.raises(ModelError, match="training mode"):
+        export_onnx(Classifier("mobilenetv4_conv_small", pretrained="never"), FAST_FILTER, tmp_path / "model.onnx")
+
+
+def test_int8_is_small_and_keeps_bytes_and_logit_in_float(graph: Path, samples: Samples, tmp_path: Path) -> None:
+    report = quantise(graph, tmp_path / "int8.onnx", FAST_FILTER, samples.faces, samples, tolerance=ANYTHING)
+    assert report.accepted
+    assert report.trials[-1].size < 0.3 * report.float_size
+    model = onnx.load(tmp_path / "int8.onnx")
+    producers = {name: node for node in model.graph.node for name in node.output}
+    assert producers["logit"].op_type not in ("QuantizeLinear", "DequantizeLinear")
+    first = next(node for node in model.graph.node if node.op_type == "QuantizeLinear")
+    assert producers[first.input[0]].op_type not in ("Cast", "Transpose", "Resize"), "normalised bytes, not raw ones"
+    kinds = {node.op_type for node in model.graph.node if node.op_type == "Conv"}
+    assert kinds and all(
+        producers[node.input[1]].op_type == "DequantizeLinear" for node in model.graph.node if node.op_type == "Conv"
+    )
+
+
+def test_groups_are_kept_in_float_until_the_tolerance_is_met(graph: Path, samples: Samples, tmp_path: Path) -> None:
+    strict = quantise(graph, tmp_path / "a.onnx", FAST_FILTER, samples.faces, samples, tolerance=ANYTHING)
+    goal = replace(ANYTHING, logit=0.9 * strict.trials[0].difference.max_logit)
+    report = quantise(
+        graph, tmp_path / "b.onnx", FAST_FILTER, samples.faces, samples, tolerance=goal, size_share=1.0, blocks=3
+    )
+    assert report.accepted
+    assert len(report.trials) > 1
+    assert report.trials[-1].kept
+    errors = [trial.difference.rms_logit for trial in report.trials]
+    assert errors == sorted(errors, reverse=True)
+    measured = compare(
+        run_graph(graph, samples.faces),
+        run_graph(tmp_path / "b.onnx", samples.faces),
+        samples.labels,
+        samples.subsets,
+    )
+    assert measured == report.trials[-1].difference
+
+
+def test_inner_nodes_are_those_between_the_first_and_the_last_layer(graph: Path) -> None:
+    nodes = _inner_nodes(onnx.load(graph).graph)
+    assert nodes[0].op_type == "Conv"
+    assert "logit" not in {name for node in nodes for name in node.output}
+    assert not {"Cast", "Resize"} & {node.op_type for node in nodes}
