@@ -1,5 +1,11 @@
 """The cascade inside Triton, by business logic scripting."""
 
-from awarenet.runtime.cascade_model import CascadeModel as TritonPythonModel
+import os
+import sys
+
+# Triton's interpreter is isolated: it reads no PYTHONPATH by itself.
+sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+
+from awarenet.runtime.cascade_model import CascadeModel as TritonPythonModel  # noqa: E402
 
 __all__ = ["TritonPythonModel"]

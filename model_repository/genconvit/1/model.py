@@ -1,5 +1,11 @@
 """The genconvit stage on the embedded target."""
 
-from awarenet.runtime.stage_model import NetworkModel as TritonPythonModel
+import os
+import sys
+
+# Triton's interpreter is isolated: it reads no PYTHONPATH by itself.
+sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+
+from awarenet.runtime.stage_model import NetworkModel as TritonPythonModel  # noqa: E402
 
 __all__ = ["TritonPythonModel"]

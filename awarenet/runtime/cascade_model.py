@@ -1,0 +1,232 @@
+"""The cascade inside Triton, by business logic scripting: `model_repository/cascade/1/model.py` names this class.
+
+All requests that Triton hands over together are joined, and each stage gets one child request for the whole batch: a
+child costs a fixed round trip whatever its size. A request that fails, is withdrawn or runs out of time is left out of
+the stages that remain and answered by itself; nothing is ever raised, because that would fail the whole batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from numpy.typing import NDArray
+
+from awarenet.cascade import Decisions, Floats, StageCall, StageOutputs, cascade
+from awarenet.errors import ModelError
+from awarenet.repository import ModelRepository
+from awarenet.runtime.cascade_metrics import CascadeMetrics
+from awarenet.stages import CASCADE, FACE, FACE_PX, MAX_BATCH, META_MODEL, ROUTES, Stage, Tensor
+from awarenet.trees import CompiledTrees
+
+Failure = tuple[str, int]
+"""Message and Triton error code."""
+
+
+@dataclass(eq=False)
+class Member:
+    """One request of a batch.
+
+    Attributes:
+        request: Triton's request.
+        face: Triton's own tensor of faces.
+        faces: The same as an array, uint8 `[M, 256, 256, 3]`.
+        face_px: float32 `[M]`.
+        full: Whether every face goes through every stage.
+        deadline: `time.monotonic()` after which the answer is of no use; infinite without a timeout.
+        rows: Where its faces lie in the batch.
+        failure: Why it gets no decisions; None as long as it does.
+    """
+
+    request: Any
+    face: Any
+    faces: NDArray[np.uint8]
+    face_px: Floats
+    full: bool
+    deadline: float
+    rows: slice
+    failure: Failure | None = None
+
+
+class CascadeModel:
+    """Drives `awarenet.cascade.cascade` over the stages that this Triton serves."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Verifies the model repository and loads policy and trees; Triton calls it once in each instance's process."""
+        if json.loads(args["model_config"])["max_batch_size"] > MAX_BATCH:
+            raise ModelError(f"cascade: max_batch_size is over {MAX_BATCH}, which is what the stages take; lower it")
+        repository = ModelRepository.open(Path(args["model_repository"]).parent)
+        self._policy = repository.policy
+        self._trees = CompiledTrees(repository.model_path(META_MODEL))
+        self._metrics = CascadeMetrics(repository.policy)
+
+    async def execute(self, requests: list[Any]) -> list[Any]:
+        """Answers a batch of requests, one response each."""
+        arrived = time.monotonic()
+        answers: list[Any] = []
+        members: list[Member] = []
+        start = 0
+        for request in requests:
+            member = _admit(request, start, arrived)
+            answers.append(member)
+            if isinstance(member, Member):
+                members.append(member)
+                start += len(member.faces)
+        decisions = await self._decide(members) if members else None
+        responses = [_respond(answer, decisions) for answer in answers]
+        if decisions is not None:
+            kept = np.zeros(start, np.bool_)
+            for member in members:
+                kept[member.rows] = member.failure is None
+            self._metrics.decided(decisions, kept)
+        return responses
+
+    async def _decide(self, members: Sequence[Member]) -> Decisions:
+        faces = _join([member.faces for member in members])
+        face_px = _join([member.face_px for member in members])
+        full = np.repeat([member.full for member in members], [len(member.faces) for member in members])
+        steps = cascade(faces, face_px, full, self._policy, self._trees.predict)
+        try:
+            call = next(steps)
+            while True:
+                call = steps.send(await self._run(call, members))
+        except StopIteration as end:
+            decisions: Decisions = end.value
+            return decisions
+
+    async def _run(self, call: StageCall, members: Sequence[Member]) -> tuple[StageOutputs, ...]:
+        """Runs the stages of a call at once, on the rows of the members that still want an answer."""
+        waiting = [member for member in members if member.failure is None and _rows_of(member, call.rows).any()]
+        for member in waiting:
+            member.failure = _overtaken(member)
+        waiting = [member for member in waiting if member.failure is None]
+        kept = np.zeros(len(call.rows), np.bool_)
+        for member in waiting:
+            kept |= _rows_of(member, call.rows)
+        if not waiting:
+            return tuple(_nothing(stage, len(kept)) for stage in call.stages)
+
+        if len(waiting) == 1 and kept.all() and len(call.rows) == len(waiting[0].faces):
+            face = waiting[0].face  # Triton's own tensor: passed on by handle, not copied.
+        else:
+            face = pb_utils.Tensor(FACE.name, call.faces if kept.all() else call.faces[kept])
+        outcomes = await asyncio.gather(*(self._ask(stage, face, waiting) for stage in call.stages))
+
+        outputs = []
+        for stage, outcome in zip(call.stages, outcomes, strict=True):
+            filled = _nothing(stage, len(kept))
+            if isinstance(outcome, tuple):
+                for member in waiting:
+                    member.failure = member.failure or outcome
+            else:
+                finite = np.ones(len(kept), np.bool_)
+                for name, values in outcome.items():
+                    filled[name][kept] = values
+                    finite &= np.isfinite(filled[name]).all(axis=1) | ~kept
+                for member in waiting:
+                    if (~finite & _rows_of(member, call.rows)).any():
+                        member.failure = member.failure or (
+                            f"{stage.name}: gave a value that is not a number; export and check the model again",
+                            pb_utils.TritonError.INTERNAL,
+                        )
+            outputs.append(filled)
+        return tuple(outputs)
+
+    async def _ask(self, stage: Stage, face: Any, members: Sequence[Member]) -> dict[str, Floats] | Failure:
+        """Sends one child request for all members; gives its outputs, or why there are none."""
+        left = max(member.deadline for member in members) - time.monotonic()
+        traces = (member.request.trace() for member in members)
+        request = pb_utils.InferenceRequest(
+            model_name=stage.name,
+            requested_output_names=[tensor.name for tensor in stage.outputs],
+            inputs=[face],
+            preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
+            # The longest-lived member decides: a shorter one must not take the others' answer away.
+            timeout=0 if left == float("inf") else max(1, int(left * 1e6)),
+            trace=next(traces),
+        )
+        started = time.monotonic()
+        try:
+            response = await request.async_exec()
+        except pb_utils.TritonModelException as error:
+            return _failure(stage, str(error), pb_utils.TritonError.INTERNAL)
+        self._metrics.ran(stage, time.monotonic() - started)
+        if response.has_error():
+            return _failure(stage, response.error().message(), response.error().code())
+        return {
+            tensor.name: pb_utils.get_output_tensor_by_name(response, tensor.name).as_numpy()
+            for tensor in stage.outputs
+        }
+
+
+def _admit(request: Any, start: int, arrived: float) -> Member | Failure:
+    """Checks what Triton does not: the parameters, and the range of `face_px`."""
+    parameters = json.loads(request.parameters() or "{}")
+    route = parameters.get("route", ROUTES[0])
+    if route not in ROUTES:
+        return f"route: expected one of {', '.join(ROUTES)}, got {route!r}", pb_utils.TritonError.INVALID_ARG
+    face = pb_utils.get_input_tensor_by_name(request, FACE.name)
+    faces = face.as_numpy()
+    given = pb_utils.get_input_tensor_by_name(request, FACE_PX.name)
+    face_px = np.full(len(faces), np.nan, np.float32) if given is None else given.as_numpy()[:, 0]
+    if (face_px <= 0).any() or np.isinf(face_px).any():
+        return "face_px: expected sizes in pixels above 0, NaN where unknown", pb_utils.TritonError.INVALID_ARG
+    # Triton does not say how long the request has waited; its queue has held it no longer than the timeout.
+    timeout = request.timeout()
+    deadline = arrived + timeout / 1e6 if timeout else float("inf")
+    return Member(request, face, faces, face_px, route == "full", deadline, slice(start, start + len(faces)))
+
+
+def _overtaken(member: Member) -> Failure | None:
+    """Whether the answer has become pointless before it is there."""
+    if time.monotonic() >= member.deadline:
+        return "deadline exceeded before every stage had run; allow more time", pb_utils.TritonError.UNAVAILABLE
+    if member.request.is_cancelled():
+        return "the caller withdrew the request", pb_utils.TritonError.CANCELLED
+    return None
+
+
+def _failure(stage: Stage, message: str, code: int) -> Failure:
+    # Triton calls a stage whose process died, or that is being loaded again, an internal error; both pass.
+    if "not healthy" in message or "not ready" in message or "is not found" in message:
+        code = pb_utils.TritonError.UNAVAILABLE
+    return f"{stage.name}: {message}", code
+
+
+def _respond(answer: Member | Failure, decisions: Decisions | None) -> Any:
+    failure = answer.failure if isinstance(answer, Member) else answer
+    if failure is not None:
+        return pb_utils.InferenceResponse(error=pb_utils.TritonError(*failure))
+    assert isinstance(answer, Member) and decisions is not None
+    columns = (
+        decisions.probability[answer.rows, None],
+        decisions.exit_stage[answer.rows, None],
+        decisions.evidence[answer.rows],
+    )
+    return pb_utils.InferenceResponse(
+        [pb_utils.Tensor(tensor.name, column) for tensor, column in zip(CASCADE.outputs, columns, strict=True)]
+    )
+
+
+def _rows_of(member: Member, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    mine: NDArray[np.bool_] = (rows >= member.rows.start) & (rows < member.rows.stop)
+    return mine
+
+
+def _nothing(stage: Stage, count: int) -> dict[str, Floats]:
+    return {tensor.name: _empty(tensor, count) for tensor in stage.outputs}
+
+
+def _empty(tensor: Tensor, count: int) -> Floats:
+    return np.full((count, *tensor.shape), np.nan, np.float32)
+
+
+def _join(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

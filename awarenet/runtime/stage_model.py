@@ -1,0 +1,104 @@
+"""The stages inside Triton's Python backend, one process each: `model_repository/<stage>/1/model.py` names them.
+
+They serve the embedded target alone; in NVIDIA's container the networks run on Triton's own backends.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from numpy.typing import NDArray
+
+from awarenet.repository import model_path
+from awarenet.stages import STAGES, Stage
+from awarenet.trees import CompiledTrees
+
+Array = NDArray[Any]
+
+
+class StageModel(ABC):
+    """A served stage: joins the requests that Triton batched, runs them at once, and splits the answer."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Loads the model; Triton calls it once in each instance's process."""
+        self._stage = next(stage for stage in STAGES if stage.name == args["model_name"])
+        parameters = json.loads(args["model_config"]).get("parameters", {})
+        root = Path(args["model_repository"]).parent
+        self.load(self._stage, model_path(root, self._stage), int(parameters.get("threads", _ONE)["string_value"]))
+
+    @abstractmethod
+    def load(self, stage: Stage, path: Path, threads: int) -> None:
+        """Loads the model file; `threads` work on one batch."""
+
+    @abstractmethod
+    def run(self, inputs: dict[str, Array]) -> list[Array]:
+        """Runs one batch; outputs in the order of the stage's contract."""
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answers a batch of requests, one response each; a failure is an answer too, never an exception."""
+        names = [tensor.name for tensor in self._stage.inputs]
+        columns = [
+            [pb_utils.get_input_tensor_by_name(request, name).as_numpy() for request in requests] for name in names
+        ]
+        sizes = [len(array) for array in columns[0]]
+        joined = {
+            name: column[0] if len(column) == 1 else np.concatenate(column)
+            for name, column in zip(names, columns, strict=True)
+        }
+        try:
+            outputs = self.run(joined)
+        except Exception as error:  # The engine's errors have no common base, and raising here would leak memory.
+            failure = pb_utils.TritonError(f"{self._stage.name}: {error}", pb_utils.TritonError.INTERNAL)
+            return [pb_utils.InferenceResponse(error=failure) for _ in requests]
+        responses = []
+        start = 0
+        for size in sizes:
+            tensors = [
+                pb_utils.Tensor(contract.name, output[start : start + size])
+                for contract, output in zip(self._stage.outputs, outputs, strict=True)
+            ]
+            responses.append(pb_utils.InferenceResponse(output_tensors=tensors))
+            start += size
+        return responses
+
+
+_ONE = {"string_value": "1"}
+
+
+class NetworkModel(StageModel):
+    """An ONNX graph on ONNX Runtime's CPU provider."""
+
+    def load(self, stage: Stage, path: Path, threads: int) -> None:
+        """Makes the ONNX Runtime session."""
+        import onnxruntime  # Here, so that the process of the trees does not carry it.
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Threads that spin while they wait take the cores from the other stages.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._outputs = [tensor.name for tensor in stage.outputs]
+
+    def run(self, inputs: dict[str, Array]) -> list[Array]:
+        """Runs the graph."""
+        outputs: list[Array] = self._session.run(self._outputs, inputs)
+        return outputs
+
+
+class TreesModel(StageModel):
+    """The compiled trees of the meta-model."""
+
+    def load(self, stage: Stage, path: Path, threads: int) -> None:
+        """Compiles the trees for this machine, or takes them from the cache."""
+        self._trees = CompiledTrees(path)
+
+    def run(self, inputs: dict[str, Array]) -> list[Array]:
+        """Predicts P(fake), float32 `[N, 1]`."""
+        (features,) = inputs.values()
+        return [self._trees.predict(features)[:, None]]
