@@ -29,8 +29,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from awarenet.errors import ModelError
 from awarenet.stages import FACE, Stage
+from export.difference import QUANTISED, Difference, Tolerance, compare_outputs
 from export.inference import Faces, run_graph
-from export.parity import QUANTISED, Difference, Tolerance, compare
 from export.samples import Samples
 from export.signature import check_signature
 
@@ -130,7 +130,7 @@ def quantise(
         def measure(kept: tuple[str, ...]) -> Trial:
             candidate = bench.quantise(kept)
             outputs = run_graph(candidate, holdout.faces)
-            difference = compare(reference, outputs, holdout.labels, holdout.subsets)
+            difference = compare_outputs(reference, outputs, holdout.labels, holdout.subsets)
             log.info("%s: kept %s: %s", stage.name, ", ".join(kept) or "nothing", difference)
             return Trial(kept, difference, candidate.stat().st_size)
 
@@ -139,11 +139,11 @@ def quantise(
         if not trials[0].difference.within(tolerance):
             sensitivity = {name: measure((name,)) for name in bench.groups}
             kept: tuple[str, ...] = ()
-            for name in sorted(sensitivity, key=lambda name: sensitivity[name].difference.rms_logit):
+            for name in sorted(sensitivity, key=lambda name: sensitivity[name].difference.rms_score):
                 trial = measure((*kept, name))
                 if (
                     trial.size > size_share * float_size
-                    or trial.difference.rms_logit >= trials[-1].difference.rms_logit
+                    or trial.difference.rms_score >= trials[-1].difference.rms_score
                 ):
                     continue  # Too large, or no better together with what is kept already.
                 kept = trial.kept
@@ -189,6 +189,9 @@ class _Bench:
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
             nodes_to_exclude=[*self._always, *(node for group in kept for node in self.groups[group])],
+            # A rectifier that the quantised range makes redundant stays in the file: ONNX Runtime drops it on loading,
+            # and `export.tensorrt` needs it when it takes the quantisation out again.
+            extra_options={"QDQKeepRemovableActivations": True},
             # Ranges depend on the graph and the faces alone, so that every trial shares them.
             calibration_cache_path=self._folder / "ranges.json",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class Samples:
         cache = CropCache.open(crops)
         rows = cache.rows(split)
         if not len(rows):
-            raise DataError(f"crops: {crops} has no face in the split {split!r}; name another split")
+            raise DataError(f"crops: {crops} has no face in the split {split!r}; name another split, or none")
         labels = cache.table["label"].to_numpy(np.int8)
         subsets = cache.table["subset"].to_numpy(str)
         if labels[rows].any():
@@ -59,6 +60,15 @@ class Samples:
             np.stack([face for _, pair in pairs for face in (pair.real, pair.fake)]),
             np.tile(np.array([0, 1], np.int8), len(pairs)),
             np.repeat([subsets[row] for row, _ in pairs], 2),
+        )
+
+    @classmethod
+    def together(cls, parts: Sequence[Samples]) -> Samples:
+        """Several samples as one."""
+        return cls(
+            np.concatenate([part.faces for part in parts]),
+            np.concatenate([part.labels for part in parts]),
+            np.concatenate([part.subsets for part in parts]),
         )
 
 

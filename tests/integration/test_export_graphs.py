@@ -13,14 +13,14 @@ torch = pytest.importorskip("torch", reason="the export extra is not installed")
 
 from awarenet.errors import ModelError  # noqa: E402
 from awarenet.stages import FAST_FILTER, GENCONVIT  # noqa: E402
+from export.difference import TRANSLATED, Tolerance, compare_outputs  # noqa: E402
 from export.inference import run_graph  # noqa: E402
 from export.int8 import _inner_nodes, quantise  # noqa: E402
 from export.onnx import export_onnx  # noqa: E402
-from export.parity import EXACT, Tolerance, compare  # noqa: E402
 from export.samples import Samples  # noqa: E402
 from training.networks.classifier import Classifier  # noqa: E402
 
-ANYTHING = Tolerance(logit=float("inf"), auc_loss=1.0, flips=1.0)
+ANYTHING = Tolerance(score=float("inf"), auc_loss=1.0, flips=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +59,9 @@ def test_onnx_equals_torch_at_any_batch_size(
 
 def test_the_gate_passes_onnx_and_stops_another_network(graph: Path, samples: Samples) -> None:
     outputs = run_graph(graph, samples.faces)
-    assert compare(outputs, outputs, samples.labels, samples.subsets).within(EXACT)
+    assert compare_outputs(outputs, outputs, samples.labels, samples.subsets).within(TRANSLATED)
     other = {"logit": -outputs["logit"]}
-    assert not compare(outputs, other, samples.labels, samples.subsets).within(EXACT)
+    assert not compare_outputs(outputs, other, samples.labels, samples.subsets).within(TRANSLATED)
 
 
 def test_the_batch_axis_is_named_and_nothing_of_this_machine_is_inside(graph: Path) -> None:
@@ -106,16 +106,16 @@ def test_int8_is_small_and_keeps_bytes_and_logit_in_float(graph: Path, samples: 
 
 def test_groups_are_kept_in_float_until_the_tolerance_is_met(graph: Path, samples: Samples, tmp_path: Path) -> None:
     strict = quantise(graph, tmp_path / "a.onnx", FAST_FILTER, samples.faces, samples, tolerance=ANYTHING)
-    goal = replace(ANYTHING, logit=0.9 * strict.trials[0].difference.max_logit)
+    goal = replace(ANYTHING, score=0.9 * strict.trials[0].difference.max_score)
     report = quantise(
         graph, tmp_path / "b.onnx", FAST_FILTER, samples.faces, samples, tolerance=goal, size_share=1.0, blocks=3
     )
     assert report.accepted
     assert len(report.trials) > 1
     assert report.trials[-1].kept
-    errors = [trial.difference.rms_logit for trial in report.trials]
+    errors = [trial.difference.rms_score for trial in report.trials]
     assert errors == sorted(errors, reverse=True)
-    measured = compare(
+    measured = compare_outputs(
         run_graph(graph, samples.faces),
         run_graph(tmp_path / "b.onnx", samples.faces),
         samples.labels,

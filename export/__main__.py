@@ -1,0 +1,304 @@
+"""`python -m export`: from a trained run to a model repository, step by step or all at once.
+
+A run folder holds what training made: `<stage>.safetensors` and `.json`, `trees.txt`, `policy.json`. The steps write
+below it, in the layout of a model repository: `export/float` (FP32 graphs) and `export/served` (INT8 graphs and trees,
+the files that the policy is tied to).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+from awarenet.errors import AwareNetError, ModelError, PolicyError
+from awarenet.policy import Policy, file_sha256
+from awarenet.repository import JUDGED, ModelRepository, model_path
+from awarenet.stages import META_MODEL, NETWORKS, POLICY_FILE, Stage
+
+if TYPE_CHECKING:
+    from export.parity import Gate
+    from export.samples import Samples
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
+console = Console()
+
+Run = Annotated[Path, typer.Argument(help="The run folder.", exists=True, file_okay=False)]
+Crops = Annotated[Path, typer.Option(help="Crop cache with a calibration and a validation split.")]
+Out = Annotated[Path, typer.Option(help="The model repository to write.")]
+Faces = Annotated[int, typer.Option(help="About how many faces to compare on.", min=2)]
+Names = Annotated[list[str] | None, typer.Option("--stage", help="Only this stage; may be repeated.")]
+
+CALIBRATION_FACES = 160
+
+
+@app.command()
+def onnx(run: Run, stages: Names = None) -> None:
+    """Trained stages to FP32 graphs."""
+    from export.onnx import export_onnx
+    from training.networks import load
+
+    for stage in _chosen(stages):
+        out = export_onnx(load(run / stage.name), stage, model_path(_float(run), stage))
+        console.print(f"{stage.name}: {out} ({out.stat().st_size / 1e6:.1f} MB)")
+
+
+@app.command()
+def int8(run: Run, crops: Crops, faces: Faces = 640, stages: Names = None) -> None:
+    """FP32 graphs to INT8, keeping in float what harms the scores of held-out people; exit code 1 where that fails."""
+    from export.int8 import quantise
+    from export.samples import Samples
+
+    calibration = Samples.of(crops, "calibration", limit=CALIBRATION_FACES)
+    holdout = Samples.of(crops, "validation", limit=faces)
+    reports = []
+    for stage in _chosen(stages):
+        source = _require(model_path(_float(run), stage), "onnx")
+        report = quantise(source, model_path(_served(run), stage), stage, calibration.faces, holdout)
+        _write_json(run / "export" / f"int8-{stage.name}.json", report.to_dict())
+        reports.append(report)
+    table = Table("stage", "FP32 MB", "INT8 MB", "share", "kept in float", "RMS", "AUC loss", "flips", "")
+    for report in reports:
+        last = report.trials[-1]
+        table.add_row(
+            report.stage,
+            f"{report.float_size / 1e6:.2f}",
+            f"{last.size / 1e6:.2f}",
+            f"{last.size / report.float_size:.1%}",
+            ", ".join(last.kept) or "nothing",
+            f"{last.difference.rms_score:.3f}",
+            f"{last.difference.auc_loss:.4f}",
+            f"{last.difference.flips:.2%}",
+            "accepted" if report.accepted else "[bold red]over the tolerance[/]",
+        )
+    console.print(table)
+    if not all(report.accepted for report in reports):
+        raise typer.Exit(1)
+
+
+@app.command()
+def trees(run: Run) -> None:
+    """The meta-model to C."""
+    from export.trees import TEXT_FILE, export_trees
+
+    console.print(f"{META_MODEL.name}: {export_trees(run / TEXT_FILE, _trees(run))}")
+
+
+@app.command()
+def assemble(run: Run, out: Out) -> None:
+    """Served models, trees and policy to a checked and signed model repository."""
+    from export.assemble import assemble as build
+
+    models = {stage.name: model_path(_served(run), stage) for stage in NETWORKS}
+    repository = build(out, models, _trees(run), run / POLICY_FILE)
+    policy = repository.policy
+    console.print(f"{out}: models {policy.model_version}, policy {policy.version}; every configuration is valid")
+
+
+@app.command()
+def parity(
+    run: Run,
+    crops: Crops,
+    test_crops: Annotated[list[Path] | None, typer.Option(help="Crop cache to compare on as a whole, too.")] = None,
+    faces: Faces = 640,
+    server: Annotated[str | None, typer.Option(help="URL of a server of the same models, to compare as well.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="JSON file; default: parity.json in the run's export folder.")
+    ] = None,
+) -> None:
+    """Holds every step to its tolerance; exit code 1 where one is over."""
+    from export.parity import table
+
+    gates = list(_gates(run, _samples(crops, test_crops or [], faces), server))
+    _write_json(out or run / "export" / "parity.json", [gate.to_dict() for gate in gates])
+    console.print(table(gates))
+    if not all(gate.passed for gate in gates):
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(
+    repository: Annotated[Path, typer.Argument(help="A model repository.", exists=True, file_okay=False)],
+) -> None:
+    """Verifies a repository and reports what TensorRT's parser would refuse in its graphs; exit code 1 for either."""
+    import onnx as onnx_format
+
+    from export.configs import check_configs
+    from export.signature import check_signature
+    from export.tensorrt import float_graph, known_operators, problems
+
+    opened = ModelRepository.open(repository)
+    check_configs(repository)
+    known = known_operators()
+    console.print(
+        f"TensorRT {known['tensorrt']} by {known['source']}, read on {known['read_on']}; no plan is built here"
+    )
+    failed = False
+    for stage in NETWORKS:
+        path = opened.model_path(stage)
+        check_signature(path, stage)
+        graph = float_graph(onnx_format.load(path))
+        found = problems(graph)
+        kinds = sorted({node.op_type for node in graph.graph.node})
+        console.print(f"{stage.name}: {len(graph.graph.node)} nodes of {len(kinds)} kinds ({', '.join(kinds)})")
+        for problem in found:
+            console.print(f"  [bold red]{problem}[/]")
+        failed |= bool(found)
+    if failed:
+        raise typer.Exit(1)
+    console.print("manifest, policy, signatures, configurations and operators: all in order")
+
+
+@app.command()
+def tensorrt(
+    repository: Annotated[Path, typer.Argument(help="A model repository on the target.", exists=True)],
+    cache: Annotated[Path, typer.Option(help="Folder that keeps plans by GPU and version.")] = Path("plans"),
+    precision: Annotated[Literal["fp16", "fp32"], typer.Option(help="Of the arithmetic.")] = "fp16",
+    only_commands: Annotated[
+        bool, typer.Option("--only-commands", help="Write the graphs, print trtexec lines.")
+    ] = False,
+) -> None:
+    """Builds the plans of a repository on the machine that will serve them."""
+    import onnx as onnx_format
+
+    from export.tensorrt import float_graph, install_plans, trtexec_command
+
+    if not only_commands:
+        for name, plan in install_plans(repository, cache=cache, precision=precision).items():
+            console.print(f"{name}: {plan}")
+        return
+    opened = ModelRepository.open(repository)
+    cache.mkdir(parents=True, exist_ok=True)
+    for stage in NETWORKS:
+        graph = cache / f"{stage.name}.onnx"
+        onnx_format.save(float_graph(onnx_format.load(opened.model_path(stage))), graph)
+        print(trtexec_command(graph, cache / f"{stage.name}.plan", precision))  # noqa: T201  (a line to copy whole)
+
+
+@app.command("all")
+def everything(run: Run, crops: Crops, out: Out, faces: Faces = 640) -> None:
+    """A finished run to a model repository: graphs, INT8, trees, policy on the served models, assembly, gates."""
+    onnx(run)
+    int8(run, crops, faces)
+    trees(run)
+    _choose_policy(run, crops)
+    assemble(run, out)
+    parity(run, crops, faces=faces)
+
+
+def _samples(crops: Path, test_crops: list[Path], faces: int) -> Samples:
+    """Held-out people of the run's own crops, and other crop caches whole."""
+    from export.samples import Samples
+
+    parts = [Samples.of(crops, "validation", limit=faces)]
+    return Samples.together(parts + [Samples.of(folder, None, limit=faces) for folder in test_crops])
+
+
+def _gates(run: Path, samples: Samples, server: str | None) -> Iterator[Gate]:
+    from awarenet.runtime.inprocess import InProcessRuntime
+    from export.difference import QUANTISED, TRANSLATED
+    from export.parity import cascade_gate, int8_gate, onnx_gate, trees_gate
+    from export.trees import TEXT_FILE
+
+    for stage in NETWORKS:
+        graph = _require(model_path(_float(run), stage), "onnx")
+        yield onnx_gate(run / stage.name, graph, stage, samples)
+        yield int8_gate(graph, _require(model_path(_served(run), stage), "int8"), stage, samples)
+    policy = Policy.load(run / POLICY_FILE, _served_hashes(run))
+    # Not opened from a signed repository: these folders are what one is made of.
+    served = InProcessRuntime(ModelRepository(_served(run), policy))
+    evidence = served.score(samples.faces, route="full").evidence
+    yield trees_gate(run / TEXT_FILE, model_path(_served(run), META_MODEL), evidence, samples)
+    float_root = _with_trees(run)
+    precise = InProcessRuntime(ModelRepository(float_root, policy))
+    yield cascade_gate("cascade: FP32, INT8", precise, served, samples, QUANTISED)
+    if server is not None:
+        from awarenet.runtime.triton import TritonRuntime
+
+        remote = TritonRuntime(server)
+        try:
+            yield cascade_gate("cascade: in-process, Triton", served, remote, samples, TRANSLATED)
+        finally:
+            remote.close()
+
+
+def _choose_policy(run: Path, crops: Path) -> None:
+    """Thresholds for the served models; kept where they are for these very models already."""
+    hashes = _served_hashes(run)
+    try:
+        Policy.load(run / POLICY_FILE, hashes)
+    except PolicyError as error:
+        raise error
+
+
+def _served_hashes(run: Path) -> dict[str, str]:
+    return {stage.name: file_sha256(_require(model_path(_served(run), stage), "int8")) for stage in JUDGED}
+
+
+def _with_trees(run: Path) -> Path:
+    """The FP32 graphs with the served trees beside them, so that a runtime can load them together."""
+    target = model_path(_float(run), META_MODEL)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(model_path(_served(run), META_MODEL).read_bytes())
+    return _float(run)
+
+
+def _float(run: Path) -> Path:
+    return run / "export" / "float"
+
+
+def _served(run: Path) -> Path:
+    return run / "export" / "served"
+
+
+def _trees(run: Path) -> Path:
+    return model_path(_served(run), META_MODEL).parent
+
+
+def _chosen(names: list[str] | None) -> list[Stage]:
+    known = {stage.name: stage for stage in NETWORKS}
+    for name in names or ():
+        if name not in known:
+            raise typer.BadParameter(f"no stage {name!r}; choose from {', '.join(known)}", param_hint="--stage")
+    return [stage for stage in NETWORKS if not names or stage.name in names]
+
+
+def _require(path: Path, step: str) -> Path:
+    if not path.is_file():
+        raise ModelError(f"{path} is missing; run `python -m export {step}` first")
+    return path
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(_finite(content), indent=2) + "\n", encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and value != value else value
+
+
+def main() -> None:
+    """Runs the command line; an error of ours is one line and exit code 1."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(show_path=False)])
+    logging.getLogger("export").setLevel(logging.INFO)
+    try:
+        app()
+    except AwareNetError as error:
+        Console(stderr=True).print(f"[bold red]{error.code}[/]: {error}")
+        raise SystemExit(1) from error
+
+
+if __name__ == "__main__":
+    main()
