@@ -113,11 +113,15 @@ class CascadeModel:
         if not waiting:
             return tuple(_nothing(stage, len(kept)) for stage in call.stages)
 
-        if len(waiting) == 1 and kept.all() and len(call.rows) == len(waiting[0].faces):
-            face = waiting[0].face  # Triton's own tensor: passed on by handle, not copied.
+        if len(call.stages) == 1 and len(waiting) == 1 and kept.all() and len(kept) == len(waiting[0].faces):
+            tensors = [waiting[0].face]  # Triton's own tensor: passed on by handle, not copied.
         else:
-            face = pb_utils.Tensor(FACE.name, call.faces if kept.all() else call.faces[kept])
-        outcomes = await asyncio.gather(*(self._ask(stage, face, waiting) for stage in call.stages))
+            faces = call.faces if kept.all() else call.faces[kept]
+            # One for each stage: the requests leave from two threads, and a tensor that both share gets corrupted.
+            tensors = [pb_utils.Tensor(FACE.name, faces) for _ in call.stages]
+        outcomes = await asyncio.gather(
+            *(self._ask(stage, tensor, waiting) for stage, tensor in zip(call.stages, tensors, strict=True))
+        )
 
         outputs = []
         for stage, outcome in zip(call.stages, outcomes, strict=True):
