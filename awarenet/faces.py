@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -25,6 +26,7 @@ class FaceBox:
         height: Height of the box.
         score: The engine's confidence in [0, 1].
         landmarks: float32 `[5, 2]` (right eye, left eye, nose tip, right and left mouth corner, as (x, y)), or None.
+        turn: Quarter turns, counter-clockwise, that make the face upright; 0 in pictures held the right way.
     """
 
     x: float
@@ -33,6 +35,46 @@ class FaceBox:
     height: float
     score: float
     landmarks: NDArray[np.float32] | None = None
+    turn: int = 0
+
+    @property
+    def side(self) -> float:
+        """The longer side of the box in pixels."""
+        return max(self.width, self.height)
+
+
+class FaceDetector(Protocol):
+    """Finds faces. Implementations are deterministic and may be called from several threads.
+
+    Attributes:
+        name: Name of the engine, as verdicts carry it.
+    """
+
+    name: str
+
+    def detect(self, image: NDArray[np.uint8], *, thorough: bool = True) -> list[FaceBox]:
+        """Finds the faces of one picture.
+
+        Args:
+            image: uint8 `[H, W, 3]`, RGB, of any size.
+            thorough: Also try the picture turned by quarters where no face is sure; off for frames of a clip, whose
+                rotation is known.
+
+        Returns:
+            The faces in picture pixels, largest first, in the geometry of YuNet whatever the engine.
+        """
+        ...
+
+
+def overlap(first: FaceBox, second: FaceBox) -> tuple[float, float]:
+    """Intersection over union, and intersection over the smaller box, both in [0, 1]."""
+    width = min(first.x + first.width, second.x + second.width) - max(first.x, second.x)
+    height = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
+    if width <= 0 or height <= 0:
+        return 0.0, 0.0
+    shared = width * height
+    areas = first.width * first.height, second.width * second.height
+    return shared / (sum(areas) - shared), shared / min(areas)
 
 
 @dataclass(frozen=True)
@@ -43,7 +85,8 @@ class FaceCrop:
         face: uint8 `[256, 256, 3]`, RGB.
         face_px: Side of the crop in source pixels.
         box: Where it was cut.
-        to_crop: float32 `[2, 3]`, the affine map from picture to crop coordinates.
+        to_crop: float32 `[2, 3]`, the affine map from picture to crop coordinates, both counted from the corner of the
+            first pixel.
     """
 
     face: NDArray[np.uint8]
@@ -65,8 +108,11 @@ def crop_face(image: NDArray[np.uint8], box: FaceBox, *, scale: float = CROP_SCA
         box: The face.
         scale: Side of the square as a multiple of the longer side of the box.
         size: Side of the result in pixels.
+
+    Returns:
+        The crop, upright: turned by `box.turn`.
     """
-    side = max(2, round(max(box.width, box.height) * scale))
+    side = max(2, round(box.side * scale))
     left = round(box.x + box.width / 2 - side / 2)
     top = round(box.y + box.height / 2 - side / 2)
     height, width = image.shape[:2]
@@ -81,4 +127,8 @@ def crop_face(image: NDArray[np.uint8], box: FaceBox, *, scale: float = CROP_SCA
     face = cv2.resize(cut, (size, size), interpolation=interpolation)
     ratio = size / side
     to_crop = np.array([[ratio, 0, -left * ratio], [0, ratio, -top * ratio]], np.float32)
+    for _ in range(box.turn % 4):
+        face = np.rot90(face)
+        # (x, y) of the crop goes to (y, size - x).
+        to_crop = np.array([to_crop[1], [0, 0, size] - to_crop[0]], np.float32)
     return FaceCrop(np.ascontiguousarray(face, np.uint8), float(side), box, to_crop)

@@ -1,0 +1,193 @@
+"""Sampling clips: the right frames at the right times, and what is left of damaged ones."""
+
+from __future__ import annotations
+
+import struct
+import wave
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from awarenet.errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
+from awarenet.media import Clip, Frame, MediaLimits
+from tests.samples import astronaut, save, save_clip
+
+BASE = astronaut()[40:200, 140:300]
+
+
+def numbered(count: int, side: int = 64) -> list[NDArray[np.uint8]]:
+    """Frames whose number can be read back: eight blocks, black or white, are its binary digits."""
+    digits = (np.arange(count)[:, None] >> np.arange(8)) & 1
+    blocks = np.repeat(digits * 200 + 20, side // 8, axis=1).astype(np.uint8)
+    return [np.ascontiguousarray(np.broadcast_to(row[None, :, None], (side, side, 3))) for row in blocks]
+
+
+def number_of(frame: Frame) -> int:
+    blocks = frame.image.mean(axis=(0, 2)).reshape(8, -1).mean(axis=1)
+    return int(((blocks > 120) << np.arange(8)).sum())
+
+
+def sample(path: Path, count: int, limits: MediaLimits | None = None) -> tuple[list[Frame], list[str]]:
+    with Clip(path, limits) as clip:
+        return list(clip.frames(count)), clip.notes
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".avi", ".ts"])
+@pytest.mark.parametrize("key_every", [1, 12, 250])
+def test_frames_are_evenly_spaced_and_the_right_ones(tmp_path: Path, suffix: str, key_every: int) -> None:
+    path = save_clip(tmp_path / f"a{suffix}", numbered(200), key_every=key_every)
+    frames, notes = sample(path, 10)
+    expected = [10, 30, 50, 70, 90, 109, 129, 149, 169, 189]
+    assert notes == []
+    assert np.abs(np.array([number_of(frame) for frame in frames]) - expected).max() <= 1
+    # AVI stores decoding times alone: its times are off by the encoder's reordering.
+    tolerance = 2 if suffix == ".avi" else 0
+    assert max(abs(round(frame.time_s * 25) - number_of(frame)) for frame in frames) <= tolerance
+
+
+def test_webm_is_read(tmp_path: Path) -> None:
+    frames, _ = sample(save_clip(tmp_path / "a.webm", numbered(30), codec="libvpx"), 3)
+    assert [number_of(frame) for frame in frames] == [5, 14, 24]
+
+
+def test_samples_follow_time_where_the_rate_varies(tmp_path: Path) -> None:
+    # Fifty frames in the first two seconds, then ten frames over ten seconds.
+    times = [*range(50), *range(50, 300, 25)]
+    with Clip(save_clip(tmp_path / "a.mp4", numbered(60), times=times)) as clip:
+        frames = list(clip.frames(6))
+        assert np.allclose(clip.times_s * 25, times)
+    assert [round(frame.time_s) for frame in frames] == [1, 3, 5, 6, 8, 10]
+
+
+def test_a_short_clip_gives_each_frame_once(tmp_path: Path) -> None:
+    frames, _ = sample(save_clip(tmp_path / "a.mp4", numbered(5)), 16)
+    assert [number_of(frame) for frame in frames] == [0, 1, 2, 3, 4]
+    frames, _ = sample(save_clip(tmp_path / "b.mp4", numbered(1)), 16)
+    assert [number_of(frame) for frame in frames] == [0]
+
+
+@pytest.mark.parametrize("rotation", [90, 180, -90])
+def test_rotation_of_the_camera_is_undone(tmp_path: Path, rotation: int) -> None:
+    image = BASE[:, :96]
+    stored = np.ascontiguousarray(np.rot90(image, -rotation // 90))
+    frames, _ = sample(save_clip(tmp_path / "a.mp4", [stored] * 3, rotation=rotation), 1)
+    assert frames[0].image.shape == image.shape
+    assert np.abs(frames[0].image.astype(int) - image).mean() < 12
+
+
+def test_pixels_that_are_not_square_are_made_square(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = 2
+        for image in numbered(3):
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        output.mux(stream.encode())
+    assert sample(path, 1)[0][0].image.shape == (64, 128, 3)
+
+
+def cut(path: Path, keep: float) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+    return path
+
+
+def noise(count: int) -> Sequence[NDArray[np.uint8]]:
+    """Frames that compress badly, so that the end of the file holds pictures and not only an index."""
+    random = np.random.default_rng(0)
+    return [random.integers(0, 256, (64, 64, 3), np.uint8) for _ in range(count)]
+
+
+@pytest.mark.parametrize("name", ["front.mp4", "a.mkv", "a.ts", "a.avi"])
+def test_of_a_truncated_clip_the_rest_is_read_and_the_loss_noted(tmp_path: Path, name: str) -> None:
+    container = {"movflags": "faststart"} if name == "front.mp4" else None
+    path = cut(save_clip(tmp_path / name, noise(100), container=container), 0.5)
+    frames, notes = sample(path, 8)
+    assert len(frames) >= 7
+    assert 1.5 < frames[-1].time_s < 2.5
+    if name != "a.ts":  # A transport stream announces no length: nothing says that there was more.
+        assert any("cut short" in note or "damaged" in note for note in notes)
+
+
+def test_a_clip_that_lost_its_headers_is_damaged(tmp_path: Path) -> None:
+    path = cut(save_clip(tmp_path / "a.mp4", noise(30)), 0.5)  # Without faststart the index is at the end.
+    with pytest.raises(DamagedMedia, match=r"a\.mp4.*whole copy"):
+        Clip(path)
+
+
+def test_a_clip_with_headers_and_no_frames_is_damaged(tmp_path: Path) -> None:
+    path = save_clip(tmp_path / "a.mp4", noise(30), container={"movflags": "faststart"})
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"mdat") + 4])
+    with pytest.raises(DamagedMedia, match=r"a\.mp4: .*no frame"):
+        sample(path, 4)
+
+
+def test_damaged_frames_are_left_out_and_noted(tmp_path: Path) -> None:
+    path = save_clip(tmp_path / "a.mp4", noise(60), key_every=1, container={"movflags": "faststart"})
+    content = bytearray(path.read_bytes())
+    start = content.index(b"mdat") + 4
+    third = (len(content) - start) // 3
+    content[start + third : start + 2 * third] = bytes(third)
+    path.write_bytes(content)
+    frames, notes = sample(path, 12)
+    assert 0 < len(frames) < 12
+    assert any("damaged and left out" in note for note in notes)
+
+
+def test_sound_alone_is_unsupported(tmp_path: Path) -> None:
+    path = tmp_path / "song.mp4"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("aac", rate=16_000)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 16_000), np.float32), "fltp", "mono")
+        silence.sample_rate = 16_000
+        output.mux(stream.encode(silence))
+        output.mux(stream.encode())
+    with pytest.raises(UnsupportedMedia, match=r"song\.mp4: has no picture track"):
+        Clip(path)
+    wav = tmp_path / "song.wav"
+    with wave.open(str(wav), "wb") as sound:
+        sound.setparams((1, 2, 16_000, 0, "NONE", ""))
+        sound.writeframes(struct.pack("<100h", *range(100)))
+    with pytest.raises(UnsupportedMedia):
+        Clip(wav)
+
+
+def test_a_picture_is_no_clip(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedMedia, match="read it as a picture"):
+        Clip(save(tmp_path / "a.png", BASE))
+
+
+def test_limits_are_read_from_the_header(tmp_path: Path) -> None:
+    path = save_clip(tmp_path / "a.mp4", numbered(50))
+    for limits, message in (
+        (MediaLimits(clip_bytes=100), "bytes, the limit is 100"),
+        (MediaLimits(pixels=64 * 64 - 1), "64 x 64 pixels, the limit is 4,095"),
+        (MediaLimits(clip_seconds=1.5), "2 s long, the limit is 2 s; cut it"),
+        (MediaLimits(clip_frames=49), "50 frames, the limit is 49"),
+    ):
+        with pytest.raises(MediaTooLarge, match=message):
+            Clip(path, limits)
+    frames, _ = sample(path, 2, MediaLimits(pixels=64 * 64, clip_seconds=2.0, clip_frames=50))
+    assert len(frames) == 2
+
+
+def test_limits_hold_where_the_header_is_silent(tmp_path: Path) -> None:
+    path = save_clip(tmp_path / "a.ts", numbered(200))
+    with pytest.raises(MediaTooLarge, match="limit"):
+        Clip(path, MediaLimits(clip_frames=199))
+    with pytest.raises(MediaTooLarge, match="limit"):
+        Clip(path, MediaLimits(clip_seconds=7.5))
+
+
+def test_one_frame_at_a_time_is_held(tmp_path: Path) -> None:
+    with Clip(save_clip(tmp_path / "a.mp4", numbered(50))) as clip:
+        frames = clip.frames(10)
+        first = next(frames)
+        assert number_of(first) == 2
+        assert number_of(next(frames)) > 2
