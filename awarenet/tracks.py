@@ -51,7 +51,7 @@ def follow(frames: Sequence[Sequence[FaceBox]]) -> list[list[int]]:
 
 
 def track_probabilities(probability: NDArray[np.float32], track: NDArray[np.int64]) -> dict[int, float]:
-    """P(fake) of each track: the sigmoid of the mean logit of its faces.
+    """P(fake) of each track: the sigmoid of the mean logit of its faces; a single face keeps its own.
 
     Args:
         probability: P(fake) of each face, float32 `[N]` in [0, 1].
@@ -62,4 +62,9 @@ def track_probabilities(probability: NDArray[np.float32], track: NDArray[np.int6
     """
     kept = np.clip(probability.astype(np.float64), _EDGE, 1 - _EDGE)
     logits = np.log(kept / (1 - kept))
-    return {int(one): float(1 / (1 + np.exp(-logits[track == one].mean()))) for one in np.unique(track)}
+    scores = {}
+    for one in np.unique(track):
+        mine = track == one
+        mean = 1 / (1 + np.exp(-logits[mine].mean()))
+        scores[int(one)] = float(mean if mine.sum() > 1 else probability[mine][0])
+    return scores
