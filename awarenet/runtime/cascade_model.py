@@ -198,8 +198,8 @@ def _overtaken(member: Member) -> Failure | None:
 
 
 def _failure(stage: Stage, message: str, code: int) -> Failure:
-    # Triton calls a stage whose process died, or that is being loaded again, an internal error; both pass.
-    if "not healthy" in message or "not ready" in message or "is not found" in message:
+    # Triton has no fitting code for a stage whose process died, or that is being loaded again; both pass.
+    if any(words in message for words in ("is not healthy", "not ready", "no available versions")):
         code = pb_utils.TritonError.UNAVAILABLE
     return f"{stage.name}: {message}", code
 

@@ -35,38 +35,35 @@ class Control:
         except InferenceServerException:
             return False
 
-    def ready(self, model: str) -> bool:
-        """Whether Triton says that a model is ready; true for a model whose process died."""
-        try:
-            return bool(self._client.is_model_ready(model, client_timeout=2))
-        except InferenceServerException:
-            return False
+    def replace(self, model: str, timeout_s: float) -> None:
+        """Loads a model anew, in fresh processes.
 
-    def load(self, model: str, timeout_s: float = 60) -> None:
-        """Loads a model and waits until it is ready.
+        Loading alone would change nothing. The end of the unloading is not waited for: it may never come where a
+        process died with a request in its hands.
 
         Raises:
-            ServiceError: It does not load.
+            ServiceError: The model does not load.
         """
         try:
+            self._client.unload_model(model, client_timeout=timeout_s)
             self._client.load_model(model, client_timeout=timeout_s)
         except InferenceServerException as error:
-            raise ServiceError(f"Triton cannot load {model}: {error.message()}") from error
+            raise ServiceError(f"Triton cannot load {model} again: {error.message()}") from error
 
-    def unload(self, model: str, timeout_s: float) -> None:
+    def retire(self, model: str, timeout_s: float) -> None:
         """Refuses new requests to a model at once, and waits until those under way are answered.
 
         Raises:
             ServiceError: Requests are still under way after `timeout_s`.
         """
         try:
-            self._client.unload_model(model, client_timeout=timeout_s)
+            self._client.unload_model(model, client_timeout=max(1.0, timeout_s))
         except InferenceServerException as error:
             raise ServiceError(f"Triton cannot unload {model}: {error.message()}") from error
-        if not wait_for(lambda: self.state(model) == "UNAVAILABLE", timeout_s):
+        if not wait_for(lambda: self._state(model) != "UNLOADING", timeout_s):
             raise ServiceError(f"{model} still answers requests after {timeout_s:g} s")
 
-    def state(self, model: str) -> str:
+    def _state(self, model: str) -> str:
         """Triton's word for the state of a model; `GONE` where the server does not answer."""
         try:
             index = self._client.get_model_repository_index(client_timeout=5)

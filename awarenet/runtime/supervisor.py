@@ -143,8 +143,7 @@ class Supervisor:
             raise ServiceError(f"Triton ended; its last words:\n{self._process.last_words}")
         for model in self._stubs - self._process.stubs():
             _log.error("a process of a model died; the model is loaded again", model=model)
-            self._control.unload(model, _REPAIR_S)
-            self._control.load(model, _REPAIR_S)
+            self._control.replace(model, _REPAIR_S)
         if time.monotonic() >= self._next_probe:
             self._probe()
             self._next_probe = time.monotonic() + _PROBE_S
@@ -167,6 +166,6 @@ class Supervisor:
         if not self._process.alive:
             return
         try:
-            self._control.unload(CASCADE.name, self._drain_timeout_s)
+            self._control.retire(CASCADE.name, self._drain_timeout_s)
         except ServiceError as error:
             _log.warning("ended with work under way", reason=str(error))

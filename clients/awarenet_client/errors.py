@@ -58,6 +58,9 @@ _REMEDY: Final[dict[type[ClientError], str]] = {
 _LATE: Final = ("timeout expired", "deadline exceeded")
 """Triton has no code of its own for a deadline that passes in a queue or between stages: it answers UNAVAILABLE."""
 
+_PASSING: Final = ("is not healthy", "no available versions", "not at ready state")
+"""Triton calls a model whose process died, or that is draining or loaded again, INTERNAL or NOT_FOUND: both pass."""
+
 
 def from_status(url: str, status: str, detail: str) -> ClientError:
     """The error for a status of either protocol.
@@ -68,6 +71,8 @@ def from_status(url: str, status: str, detail: str) -> ClientError:
         detail: The server's or the network's own words.
     """
     kind = _BY_STATUS.get(status.removeprefix("StatusCode."), ServerError)
+    if kind is ServerError and any(words in detail for words in _PASSING):
+        kind = Unavailable
     if kind is Unavailable and any(words in detail.lower() for words in _LATE):
         kind = DeadlineExceeded
     words = " ".join(detail.split()) or status
