@@ -1,8 +1,8 @@
 """INT8 by measurement: static quantisation of an ONNX graph, with whatever hurts kept in float.
 
-ONNX Runtime's QDQ form, unsigned activations, signed weights per channel (U8S8), calibrated on real faces. Bytes and
-normalisation before the first layer with weights and the arithmetic after the last one always stay in float: they cost
-next to nothing, and eight bits would cut the logit into 256 steps.
+ONNX Runtime's QDQ form, unsigned activations, signed weights per channel (U8S8), calibrated on real faces. The way in,
+up to and with the first layer, and the way out, from the last layer, always stay in float: a layer of three channels is
+faster in float, and eight bits would cut the logit into 256 steps.
 """
 
 from __future__ import annotations
@@ -208,16 +208,15 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has 
 
 
 def _inner_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes from the first layer with weights to the last, on every path; the last layer itself left out.
+    """The nodes between the first layer with weights and the last, both left out, on every path.
 
     Nodes of ONNX graphs are in topological order.
     """
     after: set[str] = set()  # Tensors computed from a layer with weights.
     started: list[bool] = []
     for node in graph.node:
-        begun = node.op_type in _WEIGHTED or any(name in after for name in node.input)
-        started.append(begun)
-        if begun:
+        started.append(any(name in after for name in node.input))
+        if node.op_type in _WEIGHTED or started[-1]:
             after.update(node.output)
     before: set[str] = set()  # Tensors that a layer with weights is computed from.
     inner: list[onnx.NodeProto] = []
