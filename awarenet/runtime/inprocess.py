@@ -69,39 +69,34 @@ class InProcessRuntime:
     ) -> Decisions:
         """Decides a batch of faces of any size, in order; see `awarenet.runtime.Runtime.score`.
 
-        A stage that runs is not interrupted: the deadline is looked at before each stage.
+        A stage that runs is not interrupted: the deadline is looked at before each stage and at the end.
 
         Raises:
             TensorError: `faces` or `face_px` breaks the contract.
             DeadlineExceeded: The time is over.
             ServiceError: A stage failed or gave numbers that are not finite, or the runtime is closed.
         """
-        deadline = None if timeout_s is None else monotonic() + timeout_s
+        deadline = float("inf") if timeout_s is None else monotonic() + timeout_s
         networks = self._check_open()
         validate_faces(faces, limit=None)
         if route not in ROUTES:
             raise InvalidInput(f"route: expected one of {', '.join(ROUTES)}, got {route!r}")
         sides = validate_face_px(face_px, len(faces))
 
+        def check_time(what: str) -> None:
+            if monotonic() >= deadline:
+                raise DeadlineExceeded(f"{timeout_s} s passed before {what}; allow more time or send fewer faces")
+
         def run(call: StageCall) -> tuple[StageOutputs, ...]:
-            if deadline is not None and monotonic() >= deadline:
-                names = " and ".join(stage.name for stage in call.stages)
-                raise DeadlineExceeded(f"{timeout_s} s passed before {names} could run; allow more time or send less")
+            check_time(" and ".join(stage.name for stage in call.stages) + " could run")
             return self._run(networks, call)
 
-        parts = [
-            drive(
-                cascade(
-                    faces[start : start + MAX_BATCH],
-                    sides[start : start + MAX_BATCH],
-                    np.full(len(faces[start : start + MAX_BATCH]), route == "full"),
-                    self.policy,
-                    self._trees.predict,
-                ),
-                run,
-            )
-            for start in range(0, max(1, len(faces)), MAX_BATCH)
-        ]
+        parts = []
+        for start in range(0, max(1, len(faces)), MAX_BATCH):
+            part = slice(start, start + MAX_BATCH)
+            full = np.full(len(faces[part]), route == "full")
+            parts.append(drive(cascade(faces[part], sides[part], full, self.policy, self._trees.predict), run))
+        check_time("the answer was there")
         if len(parts) == 1:
             return parts[0]
         return Decisions(

@@ -35,7 +35,7 @@ class Region:
         Raises:
             OSError: There is no /dev/shm, or not enough room in it.
         """
-        self.name = f"awarenet-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self.name = f"awarenet-client-{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self.size = size
         self._path = DIRECTORY / self.name
         self._lock = threading.Lock()

@@ -57,7 +57,7 @@ class BlockingGrpc(_Grpc, Blocking):
     def _client(self) -> Any:
         return wire.InferenceServerClient(**self._options())
 
-    async def call(self, method: str, timeout: float, *args: Any, **kwargs: Any) -> Any:
+    async def call(self, method: str, timeout: float, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a method of `tritonclient.grpc.InferenceServerClient`."""
         with _translated(self.address):
             answer = getattr(self._client, method)(*args, **kwargs, **self._arguments(method, timeout))
@@ -76,7 +76,7 @@ class AsyncGrpc(_Grpc, Suspending):
     def _client(self) -> Any:
         return aio.InferenceServerClient(**self._options())  # on first use, because it needs the running event loop
 
-    async def call(self, method: str, timeout: float, *args: Any, **kwargs: Any) -> Any:
+    async def call(self, method: str, timeout: float, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a method of `tritonclient.grpc.aio.InferenceServerClient`."""
         with _translated(self.address):
             answer = await getattr(self._client, method)(*args, **kwargs, **self._arguments(method, timeout))

@@ -33,7 +33,7 @@ class AsyncHttp(Suspending):
             conn_timeout=None,  # every call has its own deadline
         )
 
-    async def call(self, method: str, timeout: float, *args: Any, **kwargs: Any) -> Any:
+    async def call(self, method: str, timeout: float, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a method of `tritonclient.http.aio.InferenceServerClient`."""
         url = self.address.url
         try:
@@ -68,7 +68,7 @@ class BlockingHttp(Blocking):
         threading.Thread(target=loop.run_forever, name="awarenet-client-http", daemon=True).start()
         return loop
 
-    async def call(self, method: str, timeout: float, *args: Any, **kwargs: Any) -> Any:
+    async def call(self, method: str, timeout: float, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a method of `tritonclient.http.aio.InferenceServerClient` on the transport's own event loop."""
         future = asyncio.run_coroutine_threadsafe(self._http.call(method, timeout, *args, **kwargs), self._loop)
         try:

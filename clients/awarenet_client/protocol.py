@@ -39,6 +39,8 @@ Route = Literal["cascade", "full"]
 ROUTES: Final[tuple[Route, ...]] = ("cascade", "full")
 
 _PORTS: Final = {"grpc": 8001, "grpcs": 443, "http": 8000, "https": 443}
+_FIRST: Final = 1
+"""Triton's highest priority; 0 takes the model's default."""
 _TYPES: Final = {"uint8": "UINT8", "float32": "FP32"}
 
 
@@ -119,12 +121,14 @@ class Request:
         face_px: float32 `[M]`.
         route: `cascade` or `full`.
         shared: Where the faces lie already, or None to send them.
+        probe: Whether this is a health check, which goes before other requests when the server is full.
     """
 
     faces: NDArray[np.uint8]
     face_px: NDArray[np.float32]
     route: Route
     shared: Shared | None = None
+    probe: bool = False
 
 
 def split(faces: NDArray[np.uint8], face_px: NDArray[np.float32] | None, route: Route) -> list[Request]:
@@ -197,6 +201,7 @@ def encode(request: Request, timeout: float, module: Any) -> dict[str, Any]:
         "model_name": MODEL,
         "inputs": [faces, sides],
         "outputs": [module.InferRequestedOutput(name) for name in (PROBABILITY, EXIT_STAGE, EVIDENCE_OUTPUT)],
+        "priority": _FIRST if request.probe else 0,
         "timeout": max(1, int(timeout * 1e6)),
         "parameters": {"route": request.route},
     }

@@ -28,7 +28,7 @@ class RetryBudget:
     A failure takes one token, a success gives a tenth back; there are retries only while more than half are left.
     """
 
-    def __init__(self, tokens: float = 20.0) -> None:
+    def __init__(self, tokens: float) -> None:
         self._lock = threading.Lock()
         self._full = tokens
         self._tokens = tokens

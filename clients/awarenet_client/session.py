@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from time import monotonic
 from typing import Any, Literal, TypeVar
 
@@ -48,7 +49,7 @@ class Session:
         self._url = address.url
         self._timeout = timeout
         self._retries = retries
-        self._budget = RetryBudget()
+        self._budget = RetryBudget(2.0 * (10 + retries))
         self._insist = shared_memory is True
         self._lock = threading.Lock()
         self._region: Region | None = None
@@ -77,8 +78,9 @@ class Session:
         """See `Client.ready`."""
         self._check_open()
         grey = np.full((1, protocol.FACE_SIZE, protocol.FACE_SIZE, 3), 128, np.uint8)
+        probe = Request(grey, np.full(1, np.nan, np.float32), "cascade", probe=True)
         try:
-            scores = await self._transport.infer(protocol.split(grey, None, "cascade")[0], timeout)
+            scores = await self._transport.infer(probe, timeout)
         except ClientError:
             return False
         return bool(0 <= scores.probability[0] <= 1)
@@ -137,7 +139,7 @@ class Session:
         region = await self._attach(deadline) if self._share else None
         offset = region.lease(request.faces) if region is not None else None
         if region is not None and offset is not None:
-            placed = Request(request.faces, request.face_px, request.route, Shared(region.name, offset))
+            placed = replace(request, shared=Shared(region.name, offset))
             try:
                 return await self._persist(lambda left: self._transport.infer(placed, left), deadline)
             except ClientError as error:

@@ -32,7 +32,7 @@ class Transport(ABC):
         self.certificates = certificates
 
     @abstractmethod
-    async def call(self, method: str, timeout: float, *args: Any, **kwargs: Any) -> Any:
+    async def call(self, method: str, timeout: float, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a method of tritonclient's client; every failure comes out as a `ClientError`."""
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -248,7 +249,7 @@ class Scripted(Blocking):
         monkeypatch.setattr("awarenet_client.session.monotonic", lambda: self.now)
         monkeypatch.setattr("awarenet_client.session.pause", lambda attempt: pause(attempt, 1.0))
 
-    async def call(self, method: str, timeout: float, *args: Any, **kwargs: Any) -> Any:
+    async def call(self, method: str, timeout: float, /, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(method)
 
     async def infer(self, request: Request, timeout: float) -> Scores:
@@ -392,7 +393,7 @@ def test_a_server_that_refuses_shared_memory_gets_the_faces_sent_unless_it_is_in
         for _ in range(2):
             score(with_memory, faces(1))
         assert [request.shared for request in transport.sent] == [None, None]
-    assert not list(DIRECTORY.glob("awarenet-*"))
+    assert not list(DIRECTORY.glob(f"awarenet-client-{os.getpid()}-*"))
 
 
 @needs_shared_memory
@@ -443,7 +444,7 @@ def test_pieces_of_a_region_never_overlap_and_hold_what_was_written(steps: list[
 def test_a_full_dev_shm_is_an_error_not_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OSError):
         Region(1 << 60)
-    assert not list(DIRECTORY.glob("awarenet-*"))
+    assert not list(DIRECTORY.glob(f"awarenet-client-{os.getpid()}-*"))
 
 
 # --- running several requests at once
@@ -475,7 +476,7 @@ def test_blocking_jobs_keep_their_order_and_their_limit(monkeypatch: pytest.Monk
 class Idle(Suspending):
     """Reaches no server."""
 
-    async def call(self, method: str, timeout: float, *args: Any, **kwargs: Any) -> Any:
+    async def call(self, method: str, timeout: float, /, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(method)
 
     async def close(self) -> None:

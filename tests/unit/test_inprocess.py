@@ -183,6 +183,9 @@ def test_the_deadline_is_looked_at_between_stages(runtime: InProcessRuntime, mon
     monkeypatch.setattr("awarenet.runtime.inprocess.monotonic", lambda: next(ticks))
     with pytest.raises(DeadlineExceeded, match="efficientnet and genconvit"):
         runtime.score(tiny.paint(tiny.DOUBTFUL_REAL), timeout_s=1)
+    ticks = iter([0.0, 0.5, 1.5])
+    with pytest.raises(DeadlineExceeded, match="before the answer"):
+        runtime.score(tiny.paint(tiny.SURELY_REAL), timeout_s=1)
 
 
 def test_closing_is_idempotent_and_final(repository: Path) -> None:
