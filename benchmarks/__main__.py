@@ -1,0 +1,49 @@
+"""`python -m benchmarks`: measures, prints one table, and writes the result as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from awarenet.errors import AwareNetError
+from benchmarks.bench import run
+from benchmarks.table import show
+
+
+def main(
+    model_repository: Annotated[Path, typer.Option(help="The models to measure.")] = Path("model_repository"),
+    fp32: Annotated[Path, typer.Option(help="Folder with <stage>.fp32.onnx.")] = Path("build/export"),
+    weights: Annotated[Path, typer.Option(help="Folder with <stage>.safetensors.")] = Path("runs/first"),
+    out: Annotated[Path, typer.Option(help="Where the result is written.")] = Path("build/bench.json"),
+    seconds: Annotated[float, typer.Option(min=1, help="Time for measuring.")] = 300,
+    deferred: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of faces that need the heavy stages [policy's own].")
+    ] = None,
+) -> None:
+    """Measures the cascade on Triton and everything it is compared with, in one run."""
+    console = Console(stderr=True)
+    try:
+        with console.status("starting") as status:
+            result = run(
+                model_repository,
+                out.parent / "bench",
+                floats=fp32,
+                weights=weights,
+                deferred=deferred,
+                seconds=seconds,
+                say=status.update,
+            )
+        out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    except (AwareNetError, OSError) as error:
+        console.print(f"bench: {error}", style="red")
+        sys.exit(1)
+    show(result, Console())
+
+
+if __name__ == "__main__":
+    typer.run(main)
