@@ -46,7 +46,6 @@ class Answers:
         self._got: dict[int, Any] = {}
         self._changed = threading.Condition()
         self._sent = 0
-        self.calls: list[Any] = []
 
     def send(self, client: grpcclient.InferenceServerClient, faces: NDArray[np.uint8], **options: Any) -> Any:
         """Sends a request to the cascade; returns the call, which can be cancelled."""
@@ -57,9 +56,13 @@ class Answers:
                 self._got[number] = error or result
                 self._changed.notify_all()
 
-        call = client.async_infer("cascade", [face_input(faces)], receive, **options)
-        self.calls.append(call)
-        return call
+        return client.async_infer("cascade", [face_input(faces)], receive, **options)
+
+    @property
+    def count(self) -> int:
+        """How many answers are there."""
+        with self._changed:
+            return len(self._got)
 
     def wait(self, timeout_s: float = 60) -> list[Any]:
         """All answers, once they are there."""

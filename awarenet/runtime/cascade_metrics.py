@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ SCORE_BUCKETS = 10
 
 LATENCY_BUCKETS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
 
+_REASONS = ("INVALID_ARG", "INTERNAL", "UNAVAILABLE", "CANCELLED")
+
 
 class CascadeMetrics:
     """Metrics of one cascade instance; the instances of a server add to the same ones.
@@ -30,7 +33,10 @@ class CascadeMetrics:
         self._policy = policy
         self._exits = family("awarenet_exits", "Faces decided, by exit stage and verdict", family.COUNTER)
         self._scores = family("awarenet_scores", "Faces decided, by P(fake) up to le", family.COUNTER)
+        self._failures = family("awarenet_failures", "Requests answered with an error, by reason", family.COUNTER)
         self._latency = family("awarenet_stage_latency_ms", "Milliseconds a batch spent in a stage", family.HISTOGRAM)
+        # Here and not above: Triton completes its module after it has imported ours.
+        self._reasons = {getattr(pb_utils.TritonError, name): name.lower() for name in _REASONS}
         self._metrics: dict[tuple[tuple[str, str], ...], Any] = {}
 
     def decided(self, decisions: Decisions, kept: NDArray[np.bool_]) -> None:
@@ -45,6 +51,11 @@ class CascadeMetrics:
         buckets = Counter(np.minimum(probability * SCORE_BUCKETS, SCORE_BUCKETS - 1).astype(int).tolist())
         for bucket, count in buckets.items():
             self._metric(self._scores, le=f"{(bucket + 1) / SCORE_BUCKETS:.1f}").increment(count)
+
+    def failed(self, codes: Iterable[int]) -> None:
+        """Counts requests that got an error, by Triton's code; Triton itself counts them as answered."""
+        for code, count in Counter(codes).items():
+            self._metric(self._failures, reason=self._reasons.get(code, "other")).increment(count)
 
     def ran(self, stage: Stage, seconds: float) -> None:
         """Notes how long a stage took for a batch, its queue included."""

@@ -86,6 +86,7 @@ class CascadeModel:
             for member in members:
                 kept[member.rows] = member.failure is None
             self._metrics.decided(decisions, kept)
+        self._metrics.failed(failure[1] for failure in map(_failure_of, answers) if failure)
         return responses
 
     async def _decide(self, members: Sequence[Member]) -> Decisions:
@@ -204,8 +205,12 @@ def _failure(stage: Stage, message: str, code: int) -> Failure:
     return f"{stage.name}: {message}", code
 
 
+def _failure_of(answer: Member | Failure) -> Failure | None:
+    return answer.failure if isinstance(answer, Member) else answer
+
+
 def _respond(answer: Member | Failure, decisions: Decisions | None) -> Any:
-    failure = answer.failure if isinstance(answer, Member) else answer
+    failure = _failure_of(answer)
     if failure is not None:
         return pb_utils.InferenceResponse(error=pb_utils.TritonError(*failure))
     assert isinstance(answer, Member) and decisions is not None

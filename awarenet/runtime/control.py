@@ -51,17 +51,17 @@ class Control:
             raise ServiceError(f"Triton cannot load {model} again: {error.message()}") from error
 
     def retire(self, model: str, timeout_s: float) -> None:
-        """Refuses new requests to a model at once, and waits until those under way are answered.
+        """Refuses new requests to a model at once, and waits until those under way are answered and it is unloaded.
 
         Raises:
-            ServiceError: Requests are still under way after `timeout_s`.
+            ServiceError: It is not unloaded after `timeout_s`; requests may be under way.
         """
         try:
             self._client.unload_model(model, client_timeout=max(1.0, timeout_s))
         except InferenceServerException as error:
             raise ServiceError(f"Triton cannot unload {model}: {error.message()}") from error
         if not wait_for(lambda: self._state(model) != "UNLOADING", timeout_s):
-            raise ServiceError(f"{model} still answers requests after {timeout_s:g} s")
+            raise ServiceError(f"{model} was not unloaded in {timeout_s:g} s; its requests under way may fail")
 
     def _state(self, model: str) -> str:
         """Triton's word for the state of a model; `GONE` where the server does not answer."""
