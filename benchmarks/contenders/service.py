@@ -1,7 +1,4 @@
-"""The running Triton server that two contenders call: in a process tree of its own, as `awarenet serve` makes it.
-
-Run as `python -m benchmarks.contenders.service REPOSITORY`; prints its gRPC URL, and stops when its input ends.
-"""
+"""The Triton server that two contenders call: `awarenet serve` as users start it, in a process tree of its own."""
 
 from __future__ import annotations
 
@@ -12,9 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from awarenet import log
 from awarenet.errors import StartupError
-from awarenet.runtime.server import TritonServer
 
 
 @dataclass(frozen=True)
@@ -32,7 +27,7 @@ class Service:
 
 @contextmanager
 def serve(repository: Path) -> Iterator[Service]:
-    """Starts the server, and stops it at the end of the block.
+    """Starts the server on free ports, and stops it at the end of the block.
 
     Args:
         repository: The model repository.
@@ -40,24 +35,14 @@ def serve(repository: Path) -> Iterator[Service]:
     Raises:
         StartupError: The server did not start; its own message is on the error stream.
     """
-    command = [sys.executable, "-m", "benchmarks.contenders.service", str(repository)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        if not url:
-            raise StartupError(f"bench: the Triton server did not start; try `awarenet serve` with {repository}")
-        yield Service(url, process.pid)
-        process.stdin.close()
-
-
-def main() -> None:
-    """Serves until the parent closes the input, also by dying."""
-    log.configure("warning")
-    with TritonServer(Path(sys.argv[1])) as server:
-        print(server.grpc_url, flush=True)  # noqa: T201, the parent reads it
-        sys.stdin.read()
-
-
-if __name__ == "__main__":
-    main()
+    command = [sys.executable, "-m", "awarenet.cli", "--log-level", "warning", "serve"]
+    command += ["--model-repository", str(repository), "--grpc-port", "0", "--http-port", "0", "--metrics-port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            urls = dict(line.split() for _, line in zip(range(3), process.stdout, strict=False))
+            if "grpc" not in urls:
+                raise StartupError(f"bench: the Triton server did not start; try `awarenet serve` with {repository}")
+            yield Service(urls["grpc"], process.pid)
+        finally:
+            process.terminate()
