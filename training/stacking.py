@@ -7,7 +7,7 @@ the meta-model on the people that it was fitted on is out of fold by group.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -54,14 +54,18 @@ class Stack:
 
     Attributes:
         booster: The trees.
+        fold_boosters: The trees that did not see each fold.
         out_of_fold: P(fake) of each row that it was fitted on, from trees that did not see the row's group,
             float32 `[N]`.
         fold: Fold of each row, int64 `[N]`.
+        seed: Of the folds.
     """
 
     booster: lightgbm.Booster
+    fold_boosters: tuple[lightgbm.Booster, ...]
     out_of_fold: Floats
     fold: NDArray[np.int64]
+    seed: int
 
 
 def group_folds(groups: Iterable[str], count: int, *, seed: int) -> dict[str, int]:
@@ -117,12 +121,20 @@ def fit(table: pd.DataFrame, *, folds: int = 5, seed: int = 0, hide: float = 0.2
 
     dealt = group_folds(groups, folds, seed=seed)
     fold = np.array([dealt[group] for group in groups], np.int64)
-    scores = np.empty(len(label), np.float32)
-    for held in range(folds):
-        others = fold != held
-        booster = _fit(hidden[others], label[others], groups[others], folds, seed)
-        scores[~others] = predict(booster, matrix[~others])
-    return Stack(_fit(hidden, label, groups, folds, seed), scores, fold)
+    parts = [fold != held for held in range(folds)]
+    boosters = tuple(_fit(hidden[part], label[part], groups[part], folds, seed) for part in parts)
+    return Stack(
+        _fit(hidden, label, groups, folds, seed), boosters, predict_by_fold(boosters, matrix, fold), fold, seed
+    )
+
+
+def predict_by_fold(boosters: Sequence[lightgbm.Booster], matrix: Floats, fold: NDArray[np.int64]) -> Floats:
+    """P(fake) of each row from the trees that did not see its fold, float32 `[N]`."""
+    scores = np.empty(len(matrix), np.float32)
+    for held, booster in enumerate(boosters):
+        if (fold == held).any():
+            scores[fold == held] = predict(booster, matrix[fold == held])
+    return scores
 
 
 def predict(booster: lightgbm.Booster, matrix: Floats) -> Floats:

@@ -1,11 +1,14 @@
-"""A seeded table of stage logits with known properties, for the tests of calibration, stacking and thresholds."""
+"""Seeded stage logits with known properties and a small crop cache, for the tests of what follows training."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from awarenet.stages import FEATURES
+from training.crops import CACHE_SIZE, FACES_FILE, TABLE_FILE
 
 
 def make_table(
@@ -46,3 +49,27 @@ def make_table(
             **columns,
         }
     )
+
+
+def make_crops(folder: Path, people: int = 9) -> Path:
+    """A crop cache of coloured squares with eyes: enough for the forgeries to be made."""
+    rng = np.random.default_rng(0)
+    faces = np.broadcast_to(rng.integers(60, 200, (people, 1, 1, 3), np.uint8), (people, CACHE_SIZE, CACHE_SIZE, 3))
+    faces = np.ascontiguousarray(faces) + rng.integers(0, 20, (people, CACHE_SIZE, CACHE_SIZE, 3), np.uint8)
+    folder.mkdir()
+    np.save(folder / FACES_FILE, faces)
+    points = np.array([[130, 140], [210, 140], [170, 190], [140, 230], [200, 230]], np.float32).ravel().tolist()
+    splits = ["train", "calibration", "validation"]
+    pd.DataFrame(
+        {
+            "path": [f"{i}.jpg" for i in range(people)],
+            "subset": "squares",
+            "method": "photo",
+            "group": [f"person{i}" for i in range(people)],
+            "label": 0,
+            "split": [splits[i % 3] for i in range(people)],
+            "face_px": 300.0,
+            "landmarks": [points] * people,
+        }
+    ).to_parquet(folder / TABLE_FILE)
+    return folder

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 
 from awarenet.cascade import sigmoid
@@ -155,8 +156,8 @@ def test_the_margin_is_the_least_that_meets_the_target(
     label, final = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
     margin, found, share = uncertain_margin(label, final, 0.5, Targets(error=error, certain=certain))
 
-    def outside(value: float) -> np.ndarray:
-        return ~(np.abs(final - 0.5) < value)
+    def outside(value: float) -> NDArray[np.bool_]:
+        return np.asarray(np.abs(final - 0.5) >= value)
 
     sure = outside(margin)
     assert sure.mean() == pytest.approx(share) and share >= certain

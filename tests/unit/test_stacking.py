@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from awarenet.errors import DataError
 from awarenet.evaluation import metrics
 from awarenet.stages import FEATURES, NETWORKS, Stage
-from tests.unit.synthetic_logits import make_table
+from tests.unit.synthetic_logits import make_crops, make_table
 from training import logits, stacking
-from training.crops import CACHE_SIZE, FACES_FILE, TABLE_FILE, CropCache
+from training.crops import TABLE_FILE, CropCache
 
 
 @pytest.fixture(scope="module")
@@ -116,31 +117,7 @@ def test_bad_tables_are_refused(table: pd.DataFrame) -> None:
         stacking.load(Path("nowhere.txt"))
 
 
-def make_crops(folder: Path, people: int = 9) -> Path:
-    """A crop cache of coloured squares with eyes: enough for the forgeries to be made."""
-    rng = np.random.default_rng(0)
-    faces = np.broadcast_to(rng.integers(60, 200, (people, 1, 1, 3), np.uint8), (people, CACHE_SIZE, CACHE_SIZE, 3))
-    faces = np.ascontiguousarray(faces) + rng.integers(0, 20, (people, CACHE_SIZE, CACHE_SIZE, 3), np.uint8)
-    folder.mkdir()
-    np.save(folder / FACES_FILE, faces)
-    points = np.array([[130, 140], [210, 140], [170, 190], [140, 230], [200, 230]], np.float32).ravel().tolist()
-    splits = ["train", "calibration", "validation"]
-    pd.DataFrame(
-        {
-            "path": [f"{i}.jpg" for i in range(people)],
-            "subset": "squares",
-            "method": "photo",
-            "group": [f"person{i}" for i in range(people)],
-            "label": 0,
-            "split": [splits[i % 3] for i in range(people)],
-            "face_px": 300.0,
-            "landmarks": [points] * people,
-        }
-    ).to_parquet(folder / TABLE_FILE)
-    return folder
-
-
-def mean_of_channels(faces: np.ndarray) -> dict[str, np.ndarray]:
+def mean_of_channels(faces: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
     means = faces.mean(axis=(1, 2)).astype(np.float32)
     return {"logit": means[:, :2], "residual": means[:, 2:]}
 
