@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from awarenet.errors import AwareNetError, ModelError, PolicyError
+from awarenet.errors import AwareNetError, ModelError
 from awarenet.policy import Policy, file_sha256
 from awarenet.repository import JUDGED, ModelRepository, model_path
 from awarenet.stages import META_MODEL, NETWORKS, POLICY_FILE, Stage
@@ -230,12 +230,10 @@ def _gates(run: Path, samples: Samples, server: str | None) -> Iterator[Gate]:
 
 
 def _choose_policy(run: Path, crops: Path) -> None:
-    """Thresholds for the served models; kept where they are for these very models already."""
-    hashes = _served_hashes(run)
-    try:
-        Policy.load(run / POLICY_FILE, hashes)
-    except PolicyError as error:
-        raise error
+    """Thresholds for the served models, measured with them."""
+    from training.finish import choose_policy
+
+    choose_policy(run, crops)
 
 
 def _served_hashes(run: Path) -> dict[str, str]:
