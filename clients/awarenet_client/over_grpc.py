@@ -18,9 +18,10 @@ from awarenet_client.transport import Blocking, Suspending, Transport
 _CHANNEL: Final = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    # A server that was restarted is found again within a second, not after gRPC's two minutes.
+    # A server that was restarted is found again within a second, not after gRPC's two minutes; "min" is, against
+    # its name, how long one attempt to connect may take.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 5000),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
 

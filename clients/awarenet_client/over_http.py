@@ -46,6 +46,8 @@ class AsyncHttp(Suspending):
         except (aiohttp.ClientError, OSError) as error:
             # The connection could not be made or was lost. Scoring has no side effects: asking again is safe.
             raise from_status(url, "UNAVAILABLE", f"{type(error).__name__}: {error}") from error
+        except (ValueError, LookupError, TypeError) as error:
+            raise from_status(url, "", f"the answer is not Triton's ({error!r})") from error
 
     async def close(self) -> None:
         """Frees the connections."""

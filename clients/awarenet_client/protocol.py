@@ -207,8 +207,8 @@ def encode(request: Request, timeout: float, module: Any) -> dict[str, Any]:
     }
 
 
-def decode(result: Any, request: Request) -> Scores:
-    """The scores in tritonclient's `InferResult`.
+def decode(result: Any, request: Request, url: str) -> Scores:
+    """The scores in tritonclient's `InferResult` from the server at `url`.
 
     Raises:
         ServerError: The answer is not what an AWARE-NET server gives.
@@ -224,7 +224,7 @@ def decode(result: Any, request: Request) -> Scores:
         if array is None or array.dtype != dtype or array.shape != (count, width):
             got = "nothing" if array is None else f"{array.dtype} {list(array.shape)}"
             raise ServerError(
-                f"{name}: expected {np.dtype(dtype)} [{count}, {width}], got {got}; "
+                f"{url}: {name}: expected {np.dtype(dtype)} [{count}, {width}], got {got}; "
                 "the server's version does not match this client's"
             )
         arrays.append(array)
@@ -232,8 +232,8 @@ def decode(result: Any, request: Request) -> Scores:
     return Scores(probability[:, 0], exit_stage[:, 0], evidence)
 
 
-def policy(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The policy in the cascade's model configuration.
+def policy(config: Mapping[str, Any], url: str) -> dict[str, Any]:
+    """The policy in the cascade's model configuration on the server at `url`.
 
     Raises:
         ServerError: There is none.
@@ -242,8 +242,9 @@ def policy(config: Mapping[str, Any]) -> dict[str, Any]:
         loaded = json.loads(config["parameters"]["policy"]["string_value"])
     except (KeyError, TypeError, ValueError) as error:
         raise ServerError(
-            f"the model {MODEL!r} carries no policy ({error!r}); serve a repository made by `python -m export assemble`"
+            f"{url}: the model {MODEL!r} carries no policy ({error!r}); "
+            "serve a repository made by `python -m export assemble`"
         ) from error
     if not isinstance(loaded, dict):
-        raise ServerError(f"the policy of the model {MODEL!r} is no JSON object")
+        raise ServerError(f"{url}: the policy of the model {MODEL!r} is no JSON object; assemble the repository again")
     return loaded

@@ -72,7 +72,8 @@ class Session:
     async def policy(self, timeout: float | None) -> dict[str, Any]:
         """See `Client.policy`."""
         self._check_open()
-        return protocol.policy(await self._persist(self._transport.configuration, self._deadline(timeout)))
+        config = await self._persist(self._transport.configuration, self._deadline(timeout))
+        return protocol.policy(config, self._url)
 
     async def ready(self, timeout: float) -> bool:
         """See `Client.ready`."""

@@ -49,7 +49,8 @@ class Transport(ABC):
 
     async def infer(self, request: Request, timeout: float) -> Scores:
         """Answers one request."""
-        return decode(await self.call("infer", timeout, **encode(request, timeout, self.wire)), request)
+        result = await self.call("infer", timeout, **encode(request, timeout, self.wire))
+        return decode(result, request, self.address.url)
 
     async def configuration(self, timeout: float) -> Mapping[str, Any]:
         """The cascade's model configuration."""

@@ -99,7 +99,7 @@ def test_a_request_says_route_deadline_and_tensors(module: Any) -> None:
 @pytest.mark.parametrize(
     ("arrays", "culprit"),
     [
-        ({"probability": None}, "probability: .* got nothing"),
+        ({"probability": None}, "url: probability: .* got nothing"),
         ({"exit_stage": np.zeros((2, 1), np.float32)}, "exit_stage: expected int32"),
         ({"evidence": np.zeros((2, 3), np.float32)}, r"evidence: expected float32 \[2, 8\]"),
         ({"probability": np.zeros((1, 1), np.float32)}, r"probability: .* \[1, 1\]"),
@@ -112,9 +112,9 @@ def test_an_answer_that_breaks_the_contract_is_refused_by_name(arrays: dict[str,
         "evidence": np.zeros((2, 8), np.float32),
     }
     request = Request(faces(2), np.zeros(2, np.float32), "cascade")
-    assert protocol.decode(SimpleNamespace(as_numpy=good.get), request).probability.shape == (2,)
+    assert protocol.decode(SimpleNamespace(as_numpy=good.get), request, "url").probability.shape == (2,)
     with pytest.raises(ServerError, match=culprit):
-        protocol.decode(SimpleNamespace(as_numpy={**good, **arrays}.get), request)
+        protocol.decode(SimpleNamespace(as_numpy={**good, **arrays}.get), request, "url")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_an_answer_that_breaks_the_contract_is_refused_by_name(arrays: dict[str,
 )
 def test_a_server_without_a_policy_is_named(config: dict[str, Any]) -> None:
     with pytest.raises(ServerError, match="export assemble"):
-        protocol.policy(config)
+        protocol.policy(config, "url")
 
 
 # --- arguments
