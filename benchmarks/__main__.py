@@ -17,10 +17,14 @@ from benchmarks.table import show
 
 def main(
     model_repository: Annotated[Path, typer.Option(help="The models to measure.")] = Path("model_repository"),
-    fp32: Annotated[Path, typer.Option(help="Folder with <stage>.fp32.onnx.")] = Path("build/export"),
-    weights: Annotated[Path, typer.Option(help="Folder with <stage>.safetensors.")] = Path("runs/first"),
+    training: Annotated[
+        Path, typer.Option("--run", help="The training run behind them, for FP32 weights and graphs.")
+    ] = Path("runs/first"),
     out: Annotated[Path, typer.Option(help="Where the result is written.")] = Path("build/bench.json"),
     seconds: Annotated[float, typer.Option(min=1, help="Time for measuring.")] = 300,
+    skip: Annotated[
+        list[str] | None, typer.Option(help="Leave out client_cascade, fastapi or eager_ensemble; repeat.")
+    ] = None,
     deferred: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of faces that need the heavy stages [policy's own].")
     ] = None,
@@ -32,8 +36,8 @@ def main(
             result = run(
                 model_repository,
                 out.parent / "bench",
-                floats=fp32,
-                weights=weights,
+                training=training,
+                skip=skip or [],
                 deferred=deferred,
                 seconds=seconds,
                 say=status.update,

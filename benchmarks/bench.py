@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from awarenet.errors import InvalidInput
 from awarenet.repository import ModelRepository
 from benchmarks import machine, plan, stages
 from benchmarks.contenders import client_cascade, eager, fastapi_server, in_process, triton
@@ -30,8 +31,8 @@ def run(
     repository: Path,
     folder: Path,
     *,
-    floats: Path | None,
-    weights: Path | None,
+    training: Path,
+    skip: Collection[str],
     deferred: float | None,
     seconds: float,
     say: Callable[[str], None],
@@ -41,8 +42,8 @@ def run(
     Args:
         repository: The model repository.
         folder: Folder for the copy that is served.
-        floats: Folder with `<stage>.fp32.onnx`; None leaves FP32 latencies out.
-        weights: Folder with FP32 weights; None leaves the eager ensemble out.
+        training: The training run, for FP32 weights and graphs.
+        skip: Names of contenders to leave out; Triton and in-process cannot be.
         deferred: Share of faces that go to the heavy stages; None takes what the policy deferred of its real faces.
         seconds: Time for measuring; starting and warming up come on top.
         say: Told what is being measured.
@@ -54,11 +55,13 @@ def run(
     workload = prepare(repository, folder / "repository")
     share = workload.deferred_by_policy if deferred is None else deferred
     say("stages")
-    by_stage = stages.measure(stages.files(ModelRepository.open(repository), floats), workload.doubtful, 0.1 * seconds)
+    by_stage = stages.measure(
+        stages.files(ModelRepository.open(repository), training), workload.doubtful, 0.1 * seconds
+    )
     with ExitStack() as stack:
-        opened, skipped = _open_all(stack, workload, weights)
+        opened, skipped = _open_all(stack, workload, training, skip)
         if missing := [stage for stage, entry in by_stage.items() if "fp32" not in entry]:
-            skipped["FP32 stages"] = f"no <stage>.fp32.onnx of {', '.join(missing)} (--fp32)"
+            skipped["FP32 stages"] = f"{training} has no FP32 graph of {', '.join(missing)} (--run)"
         differences = plan.check_answers(opened, workload)
         unit = 0.9 * seconds / count_windows([entry.contender.name for entry in opened])
         saturated = plan.saturation(opened, workload.requests(plan.BATCH, share), unit, say)
@@ -89,7 +92,9 @@ def run(
     }
 
 
-def _open_all(stack: ExitStack, workload: Workload, weights: Path | None) -> tuple[list[plan.Opened], dict[str, str]]:
+def _open_all(
+    stack: ExitStack, workload: Workload, training: Path, skip: Collection[str]
+) -> tuple[list[plan.Opened], dict[str, str]]:
     root = workload.repository.root
     service = stack.enter_context(serve(root))
     contenders = [
@@ -99,11 +104,18 @@ def _open_all(stack: ExitStack, workload: Workload, weights: Path | None) -> tup
         fastapi_server.contender(root),
     ]
     skipped = {}
-    if why := eager.missing(weights):
+    if why := eager.missing():
         skipped[plan.EAGER] = why
-    elif weights is not None:
-        contenders.append(eager.contender(weights, workload.repository))
-    return [plan.Opened.of(entry, stack.enter_context(entry.open())) for entry in contenders], skipped
+    else:
+        contenders.append(eager.contender(training, workload.repository))
+    for name in skip:
+        if name not in {entry.name for entry in contenders} - {plan.TRITON} or name.startswith(plan.IN_PROCESS):
+            raise InvalidInput(
+                f"bench: {name} cannot be left out; --skip takes client_cascade, fastapi, eager_ensemble"
+            )
+        skipped[name] = "left out by --skip"
+    chosen = [entry for entry in contenders if entry.name not in skip]
+    return [plan.Opened.of(entry, stack.enter_context(entry.open())) for entry in chosen], skipped
 
 
 def count_windows(names: Sequence[str]) -> int:

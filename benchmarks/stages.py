@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from awarenet.repository import ModelRepository
+from awarenet.repository import ModelRepository, model_path
 from awarenet.stages import FACE, NETWORKS
 from benchmarks.contender import Faces
 
 BATCHES = (1, 8)
 
 
-def files(repository: ModelRepository, floats: Path | None) -> dict[tuple[str, str], Path]:
+def files(repository: ModelRepository, run: Path) -> dict[tuple[str, str], Path]:
     """The ONNX files to measure, by stage and precision.
 
     Args:
         repository: Holds the files that are served.
-        floats: Folder with `<stage>.fp32.onnx`; where one is absent, its column stays empty.
+        run: The training run whose FP32 graphs `python -m export` keeps; what is absent is left out.
     """
     found = {(stage.name, "served"): repository.model_path(stage) for stage in NETWORKS}
-    for stage in NETWORKS if floats else ():
-        path = Path(floats or "") / f"{stage.name}.fp32.onnx"
+    for stage in NETWORKS:
+        path = model_path(run / "export" / "float", stage)
         if path.is_file():
             found[stage.name, "fp32"] = path
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +18,27 @@ from awarenet.trees import CompiledTrees
 from benchmarks.contender import Contender, Faces, Running
 
 
-def contender(weights: Path, repository: ModelRepository) -> Contender:
+def contender(run: Path, repository: ModelRepository) -> Contender:
     """Makes the contender; one call uses every core, as PyTorch does by itself.
 
     Args:
-        weights: Folder with `<stage>.safetensors` and `<stage>.json` of every network.
+        run: A training run. Where it lacks `<stage>.safetensors`, networks of the default configuration with random
+            weights stand in: they take the same time, and their answers are used for nothing.
         repository: The model repository, for the policy and the trees.
     """
+    trained = all((run / f"{stage.name}.safetensors").is_file() for stage in NETWORKS)
 
     @contextmanager
     def opened() -> Iterator[Running]:
         import torch  # here, because everything else in the benchmark runs without it
 
-        from training.networks import load
+        from training.networks import create, load
 
         torch.set_num_threads(os.cpu_count() or 1)
-        networks = {stage: load(weights / stage.name) for stage in NETWORKS}
+        networks = {
+            stage: load(run / stage.name) if trained else create(stage.name, pretrained="never").eval()
+            for stage in NETWORKS
+        }
         trees = CompiledTrees(repository.model_path(META_MODEL))
 
         def run(call: StageCall) -> tuple[StageOutputs, ...]:
@@ -47,18 +53,13 @@ def contender(weights: Path, repository: ModelRepository) -> Contender:
 
         yield Running(lambda: score)
 
-    return Contender("eager_ensemble", "always-on FP32 ensemble in eager PyTorch", opened, same_cascade=False)
+    which = f"weights of {run}" if trained else f"random weights, as {run} has no trained ones"
+    return Contender(
+        "eager_ensemble", f"always-on FP32 ensemble in eager PyTorch ({which})", opened, same_cascade=False
+    )
 
 
-def missing(weights: Path | None) -> str | None:
+def missing() -> str | None:
     """Why the contender cannot run here, in words; None where it can."""
-    if weights is None:
-        return "no folder with FP32 weights was given (--weights)"
-    absent = [stage.name for stage in NETWORKS if not (weights / f"{stage.name}.safetensors").is_file()]
-    if absent:
-        return f"{weights} has no FP32 weights of {', '.join(absent)}"
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        return "PyTorch is not installed"
-    return None
+    absent = [name for name in ("torch", "torchvision", "timm", "safetensors") if find_spec(name) is None]
+    return f"{', '.join(absent)} not installed; install the extra `train`" if absent else None

@@ -38,8 +38,10 @@ def main() -> None:
     listener.bind(("127.0.0.1", 0))
     listener.listen(128)
     print(listener.getsockname()[1], flush=True)  # noqa: T201, the parent reads it
-    server = uvicorn.Server(uvicorn.Config(application(Path(sys.argv[1])), log_level="warning", access_log=False))
-    server.run(sockets=[listener])
+    app = application(Path(sys.argv[1]))
+    # Connections rest while other contenders are measured.
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=3600)
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

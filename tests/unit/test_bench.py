@@ -17,7 +17,7 @@ from rich.console import Console
 
 from awarenet.errors import ModelError
 from awarenet.runtime.inprocess import InProcessRuntime
-from awarenet.stages import ExitStage
+from awarenet.stages import NETWORKS, ExitStage
 from benchmarks import bench, machine, plan
 from benchmarks.contender import Contender, Running
 from benchmarks.contenders import eager
@@ -137,15 +137,19 @@ def test_memory_of_a_tree_counts_the_children():
     assert 0 < tree["pss_mb"] <= tree["rss_mb"]
 
 
-def test_the_eager_ensemble_says_why_it_is_left_out(tmp_path):
-    assert "--weights" in eager.missing(None)
-    assert "efficientnet" in eager.missing(tmp_path)
+def test_the_eager_ensemble_says_whose_weights_it_has_or_what_is_missing(workload, tmp_path, monkeypatch):
+    assert "random weights" in eager.contender(tmp_path, workload.repository).what
+    for stage in NETWORKS:
+        (tmp_path / f"{stage.name}.safetensors").touch()
+    assert f"weights of {tmp_path}" in eager.contender(tmp_path, workload.repository).what
+    monkeypatch.setattr(eager, "find_spec", lambda name: None if name == "torch" else name)
+    assert "torch not installed" in eager.missing()
 
 
 def test_a_short_run_gives_every_figure(repository, tmp_path):
     """Everything starts, answers alike and is measured; the figures themselves are not judged here."""
     command = [sys.executable, "-m", "benchmarks", "--model-repository", str(repository), "--seconds", "1"]
-    command += ["--fp32", str(repository.with_name("none")), "--weights", str(repository.with_name("none"))]
+    command += ["--run", str(repository.with_name("none")), "--skip", "eager_ensemble"]
     command += ["--out", str(tmp_path / "bench.json")]
     ended = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert ended.returncode == 0, ended.stderr
@@ -153,13 +157,14 @@ def test_a_short_run_gives_every_figure(repository, tmp_path):
     assert set(TARGETS) <= set(result)
     assert result["triton_over_inprocess_throughput"] > 0
     assert result["cascade_int8_over_eager_ensemble"] is None
-    assert "no FP32 weights" in result["skipped"]["eager_ensemble"]
+    assert "--skip" in result["skipped"]["eager_ensemble"]
+    assert "no FP32 graph" in result["skipped"]["FP32 stages"]
     assert set(result["saturation"]) >= {"in_process_1t", "triton", "client_cascade", "fastapi"}
     assert set(result["growth"]["deferred"]["triton"]) == {str(share) for share in plan.GROWTH_DEFERRED}
     # The supervising process, tritonserver, and a stub for each instance.
     assert len(result["memory"]["triton"]["processes"]) >= 6
     assert result["serving_tree_pss_mb"] < result["serving_tree_rss_mb"]
-    assert "not measured: eager_ensemble" in ended.stdout
+    assert "not measured: FP32 stages" in ended.stdout
     wide = Console(file=io.StringIO(), width=200)
     show(result, wide)
     for words, _ in TARGETS.values():
