@@ -29,54 +29,39 @@ def manifest(
     group_pattern: Annotated[str, typer.Option(help="Regular expression of the group, for `folder`.")] = "",
     compression: Annotated[list[str] | None, typer.Option(help="raw, c23, c40, for `faceforensics`.")] = None,
     seed: Annotated[int, typer.Option(help="Of the split of groups.")] = 0,
-    reals_only: Annotated[
-        bool, typer.Option("--reals-only", help="Drop fakes; forgeries are made from the reals.")
-    ] = False,
+    reals_only: Annotated[bool, typer.Option(help="Leave out fakes: forgeries are made from the reals.")] = False,
 ) -> None:
     """Reads a data set in its official layout into one manifest, split by group."""
-    import dataclasses
-
     import pandas as pd
 
     from training import datasets
-    from training.datasets import celeb_df, df40, dfdc, faceforensics, folder
-    from training.datasets import table as csv_table
-    from training.datasets.manifest import require_both_classes
+    from training.datasets import manifest as contract
 
-    if kind == "df40" and not reals:
-        raise DataError("df40: holds fakes alone; name the manifests of FaceForensics++ and Celeb-DF-v2 as --reals")
-    if kind == "table" and table is None:
-        raise DataError("table: name the CSV file as --table")
-    readers = {
-        "faceforensics": lambda: faceforensics.records(root, compressions=compression or ()),
-        "celeb_df": lambda: celeb_df.records(root),
-        "dfdc": lambda: dfdc.records(root),
-        "df40": lambda: df40.records(root, pd.concat([datasets.read_manifest(path) for path in reals or []])),
-        "folder": lambda: folder.records(root, group_pattern=group_pattern),
-        "table": lambda: csv_table.records(table or root, root, subset=subset),
-    }
-    if kind not in readers:
-        raise DataError(f"no data set {kind!r}; choose from {', '.join(readers)}")
-    prefix = root.resolve().relative_to((base or root).resolve()).as_posix() if base else "."
-    records = readers[kind]()
-    joined = {*pd.concat([datasets.read_manifest(path) for path in reals])["path"]} if reals else set()
-    placed = (
-        record
-        if prefix == "." or record.path in joined
-        else dataclasses.replace(record, path=f"{prefix}/{record.path}")
-        for record in records
+    joined = pd.concat([datasets.read_manifest(path) for path in reals]) if reals else None
+    records = datasets.records(
+        kind,
+        root,
+        table=table,
+        subset=subset,
+        reals=joined,
+        group_pattern=group_pattern,
+        compressions=compression or (),
     )
-    rows = datasets.to_manifest(placed)
+    rows = datasets.to_manifest(records)
+    if base is not None:
+        own = pd.Series(True, rows.index) if joined is None else ~rows["path"].isin(joined["path"])
+        rows.loc[own, "path"] = contract.prefix(root, base) + rows.loc[own, "path"]
     rows = rows[rows["subset"].str.startswith(subset)]
-    rows = rows[rows["label"] == 0] if reals_only else rows
+    if reals_only:
+        rows = rows[rows["label"] == contract.REAL]
+    else:
+        contract.require_both_classes(rows)
     rows = datasets.assign_splits(rows, seed=seed)
-    if not reals_only and (rows["label"] == 1).any():
-        require_both_classes(rows)
     datasets.write_manifest(rows, out)
     shown = Table("subset", "split", "real", "fake", "groups")
     for (name, split), part in rows.groupby(["subset", "split"]):
-        counts = part["label"].value_counts()
-        shown.add_row(name, split, str(counts.get(0, 0)), str(counts.get(1, 0)), str(part["group"].nunique()))
+        fakes = int(part["label"].sum())
+        shown.add_row(name, split, str(len(part) - fakes), str(fakes), str(part["group"].nunique()))
     console.print(shown)
 
 

@@ -17,7 +17,7 @@ from awarenet.errors import DataError, ModelError
 from awarenet.faces import CROP_SCALE
 from awarenet.quality import compression, sharpness
 from awarenet.stages import EFFICIENTNET, FACE, FAST_FILTER, FEATURES, GENCONVIT, NETWORKS, Stage
-from training.crops import CACHE_SCALE, FACES_FILE, TABLE_FILE, CropCache
+from training.crops import CACHE_SCALE, TABLE_FILE, CropCache
 from training.datasets.splits import require_apart
 from training.loader import validation_pairs
 
@@ -222,8 +222,9 @@ def out_of_fold(
         crops = run / "crops"
         held = table["group"].map(folds) == fold
         crops.mkdir(parents=True, exist_ok=True)
-        if not (crops / FACES_FILE).exists():
-            (crops / FACES_FILE).symlink_to((cache / FACES_FILE).resolve())
+        for pixels in cache.glob("*.npy"):  # shared by all folds; only the table differs
+            if not (crops / pixels.name).exists():
+                (crops / pixels.name).symlink_to(pixels.resolve())
         table.assign(split=np.where(held, "validation", "train")).to_parquet(crops / TABLE_FILE)
         for stage in NETWORKS:
             if not (run / f"{stage.name}.safetensors").exists():

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -344,7 +345,7 @@ class TestManifest:
         ("changes", "message"),
         [({"label": 2}, "neither 0"), ({"group": ""}, "no group"), ({"split": "tset"}, "a split other than")],
     )
-    def test_contract(self, changes: dict[str, object], message: str) -> None:
+    def test_contract(self, changes: dict[str, Any], message: str) -> None:
         with pytest.raises(DataError, match=message):
             to_manifest([self.record(**changes)])
 

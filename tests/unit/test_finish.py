@@ -16,6 +16,7 @@ from awarenet.policy import Policy, file_sha256
 from awarenet.stages import FEATURES, GENCONVIT, NETWORKS, Stage
 from tests import tiny_repository
 from tests.unit.synthetic_logits import make_crops, make_table
+from tests.unit.test_datasets import make_faceforensics, touch
 from training import finish, networks
 from training.__main__ import COMMANDS, app
 from training.logits import LOGITS, LOGITS_FILE, out_of_fold, train_with, trained_scorers
@@ -157,6 +158,22 @@ def test_manifest_command(tmp_path: Path) -> None:
     for wrong in (["df40", str(tmp_path)], ["table", str(tmp_path)], ["nothing", str(tmp_path)]):
         failed = CliRunner().invoke(app, ["manifest", *wrong, "--out", str(tmp_path / "n.parquet")])
         assert isinstance(failed.exception, AwareNetError)
+    elsewhere = [*arguments[:-1], str(tmp_path / "set" / "real")]
+    assert "does not lie below" in str(CliRunner().invoke(app, ["manifest", *elsewhere]).exception)
+
+
+def test_manifest_command_joins_the_reals_of_df40_once(tmp_path: Path) -> None:
+    make_faceforensics(tmp_path / "ff")
+    touch(tmp_path / "df40", "fsgan/ff/frames/071_054/000.png")
+    base = ["--base", str(tmp_path)]
+    reals, out = tmp_path / "ff.parquet", tmp_path / "df40.parquet"
+    for kind, target, more in (("faceforensics", reals, []), ("df40", out, ["--reals", str(reals)])):
+        root = tmp_path / ("ff" if kind == "faceforensics" else kind)
+        result = CliRunner().invoke(app, ["manifest", kind, str(root), "--out", str(target), *base, *more])
+        assert result.exit_code == 0, result.output
+    rows = pd.read_parquet(out)
+    assert all((tmp_path / path).is_file() for path in rows["path"])
+    assert len(rows) == 9 and rows["label"].sum() == 1
 
 
 @pytest.mark.slow

@@ -111,6 +111,19 @@ def read_manifest(path: Path) -> pd.DataFrame:
     return validate(table)
 
 
+def prefix(root: Path, base: Path) -> str:
+    """What turns paths relative to `root` into paths relative to `base`.
+
+    Raises:
+        DataError: `root` does not lie below `base`.
+    """
+    try:
+        below = root.resolve().relative_to(base.resolve()).as_posix()
+    except ValueError as error:
+        raise DataError(f"manifest: {root} does not lie below {base}; name a folder above it") from error
+    return "" if below == "." else f"{below}/"
+
+
 def named(items: Sequence[object]) -> str:
     """The first few of a list by name, and how many there are in all."""
     shown = ", ".join(map(str, items[:_SHOWN]))
