@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from awarenet.errors import AwareNetError, ModelError
+from awarenet.errors import AwareNetError, ModelError, PolicyError
 from awarenet.policy import Policy, file_sha256
 from awarenet.repository import JUDGED, ModelRepository, model_path
 from awarenet.stages import META_MODEL, NETWORKS, POLICY_FILE, Stage
@@ -230,10 +230,18 @@ def _gates(run: Path, samples: Samples, server: str | None) -> Iterator[Gate]:
 
 
 def _choose_policy(run: Path, crops: Path) -> None:
-    """Thresholds for the served models, measured with them."""
+    """Thresholds measured with the served models; kept where the run has them for these very models already."""
     from training.finish import choose_policy
 
-    choose_policy(run, crops)
+    try:
+        policy = Policy.load(run / POLICY_FILE, _served_hashes(run))
+    except PolicyError:
+        policy = choose_policy(run, crops)
+    leakage = policy.leakage
+    console.print(
+        f"policy {policy.version}: real below {policy.real_below:.4g}, fake above {policy.fake_above:.4g}, fake from "
+        f"{policy.decide_at:.4g}; leakage {leakage.leaked} of {leakage.fakes}, at most {leakage.upper_95:.2%}"
+    )
 
 
 def _served_hashes(run: Path) -> dict[str, str]:

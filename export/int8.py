@@ -25,6 +25,7 @@ from onnxruntime.quantization import (
     QuantType,
     quantize_static,
 )
+from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from awarenet.errors import ModelError
@@ -39,7 +40,9 @@ SIZE_SHARE: Final = 0.28
 
 _WEIGHTED: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 # Operators without weights whose own rounding may hurt; those that only move values or are fused away do not.
-_ARITHMETIC: Final = frozenset({"Add", "LayerNormalization", "Mul", "Sigmoid", "Softmax"})
+_ARITHMETIC: Final = frozenset({"Add", "Mul", "Sigmoid", "Softmax"})
+# ONNX Runtime computes a normalisation in float whatever surrounds it; quantising its weights would only harm.
+_INTEGER: Final = sorted(kind for kind in {*QLinearOpsRegistry, *QDQRegistry} if not kind.endswith("Normalization"))
 _CALIBRATION_BATCH: Final = 8
 
 log = logging.getLogger(__name__)
@@ -188,6 +191,7 @@ class _Bench:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
+            op_types_to_quantize=_INTEGER,
             nodes_to_exclude=[*self._always, *(node for group in kept for node in self.groups[group])],
             # A rectifier that the quantised range makes redundant stays in the file: ONNX Runtime drops it on loading,
             # and `export.tensorrt` needs it when it takes the quantisation out again.

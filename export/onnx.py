@@ -14,8 +14,8 @@ from awarenet.errors import ModelError
 from awarenet.stages import FACE, Stage
 from export.signature import BATCH_AXIS, check_signature
 
-OPSET: Final = 18
-"""The oldest operator set that the exporter writes without conversion; TensorRT, mobile and web runtimes read it."""
+OPSET: Final = 20
+"""The oldest operator set in which GELU is one operator; spelled out, quantisation would tear it apart."""
 
 _TRACE_BATCH: Final = 2  # A traced batch of one would be taken for a constant.
 

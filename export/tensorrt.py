@@ -91,7 +91,7 @@ def float_graph(model: onnx.ModelProto) -> onnx.ModelProto:
 def _dequantise(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> onnx.TensorProto:
     values, scale, zero = (numpy_helper.to_array(constants[name]) for name in node.input)
     axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
-    if scale.ndim:
+    if scale.size > 1:
         shape = [1] * values.ndim
         shape[axis] = -1
         scale, zero = scale.reshape(shape), zero.reshape(shape)

@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the export extra is not installed")
 
-from awarenet.errors import ModelError  # noqa: E402
+from awarenet.errors import DataError, ModelError  # noqa: E402
 from awarenet.stages import FAST_FILTER, GENCONVIT  # noqa: E402
 from export.difference import TRANSLATED, Tolerance, compare_outputs  # noqa: E402
 from export.inference import run_graph  # noqa: E402
@@ -127,3 +127,8 @@ def test_inner_nodes_are_those_between_the_first_and_the_last_layer(graph: Path)
     assert nodes[0].op_type == "Relu"
     assert "logit" not in {name for node in nodes for name in node.output}
     assert not {"Cast", "Resize"} & {node.op_type for node in nodes}
+
+
+def test_samples_without_a_crop_cache_say_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no crop cache"):
+        Samples.of(tmp_path, "validation", limit=4)
