@@ -138,17 +138,17 @@ class Detector:
         upscaled = sum(crop.upscaled for crop in found.crops)
         if upscaled:
             found.notes.append(
-                f"{upscaled} of {len(good)} faces have fewer than the {FACE_SIZE} pixels that the networks look at"
+                f"{_some(upscaled, len(good))} fewer pixels than the {FACE_SIZE} that the models look at"
             )
         poor = int((~good).sum())
         counted = good if good.any() else ~good
         tracks = np.array(found.tracks, np.int64)[counted]
         probability = max(track_probabilities(decisions.probability[counted], tracks).values())
         if not good.any():
-            found.notes.append(f"every face is under {POOR_PX} pixels: too small to judge, the verdict stays uncertain")
+            found.notes.append(f"no face has {POOR_PX} pixels: too small to judge, so the verdict stays uncertain")
             return "uncertain", probability
         if poor:
-            found.notes.append(f"{poor} faces under {POOR_PX} pixels are listed, but too small to count")
+            found.notes.append(f"{_some(poor, len(good))} fewer than {POOR_PX} pixels: too small to count")
         policy = self._runtime.policy
         if abs(probability - policy.decide_at) < policy.uncertain_margin:
             return "uncertain", probability
@@ -177,6 +177,15 @@ class Detector:
             notes=found.notes,
             timings_ms={step: round(spent, 3) for step, spent in found.timings_ms.items()},
         )
+
+
+def _some(part: int, whole: int) -> str:
+    """The subject of a sentence about some of the faces."""
+    if whole == 1:
+        return "the face has"
+    if part == whole:
+        return f"all {whole} faces have"
+    return f"{part} of {whole} faces {'has' if part == 1 else 'have'}"
 
 
 def _face_verdicts(found: _Found, decisions: Decisions) -> list[FaceVerdict]:

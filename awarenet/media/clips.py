@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -90,7 +90,19 @@ class Clip:
             DamagedMedia: No frame at all could be decoded.
             MediaTooLarge: A frame is larger than the headers said and over the limit.
         """
-        wanted = self._sample(count)
+        yield from self._give(self._sample(count))
+
+    def frames_at(self, times_s: Sequence[float]) -> Iterator[Frame]:
+        """Decodes the frames shown at these times (seconds from the first frame, ascending), each once.
+
+        Raises:
+            DamagedMedia: No frame at all could be decoded.
+            MediaTooLarge: A frame is larger than the headers said and over the limit.
+        """
+        nearest = [int(np.abs(self.times_s - time).argmin()) for time in times_s]
+        yield from self._give(self._pts[np.unique(nearest)])
+
+    def _give(self, wanted: NDArray[np.int64]) -> Iterator[Frame]:
         given = 0
         for time, frame in self._decode(wanted):
             self._limits.check_pixels(self._path, frame.width, frame.height)
