@@ -19,8 +19,7 @@ from awarenet_client.errors import (
     Unavailable,
 )
 from awarenet_client.protocol import EVIDENCE, FACE_SIZE, MAX_BATCH, ROUTES, Route, Scores
-
-__version__ = "0.1.0"
+from awarenet_client.version import __version__
 
 __all__ = [
     "EVIDENCE",
@@ -37,4 +36,5 @@ __all__ = [
     "Scores",
     "ServerError",
     "Unavailable",
+    "__version__",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 import tritonclient.grpc as wire
@@ -54,9 +55,10 @@ def _translated(address: Address) -> Iterator[None]:
 class BlockingGrpc(_Grpc, Blocking):
     """gRPC that blocks; safe to use from several threads."""
 
-    @cached_property
-    def _client(self) -> Any:
-        return wire.InferenceServerClient(**self._options())
+    def __init__(self, address: Address, headers: Mapping[str, str], certificates: Path | None) -> None:
+        super().__init__(address, headers, certificates)
+        with _translated(address):
+            self._client = wire.InferenceServerClient(**self._options())  # connects on the first call
 
     async def call(self, method: str, timeout: float, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a method of `tritonclient.grpc.InferenceServerClient`."""
@@ -66,8 +68,7 @@ class BlockingGrpc(_Grpc, Blocking):
 
     async def close(self) -> None:
         """Frees the connection."""
-        if "_client" in self.__dict__:
-            self._client.close()
+        self._client.close()
 
 
 class AsyncGrpc(_Grpc, Suspending):

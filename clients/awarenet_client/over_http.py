@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -14,6 +16,7 @@ from tritonclient.http import aio
 from tritonclient.utils import InferenceServerException
 
 from awarenet_client.errors import from_status
+from awarenet_client.protocol import Address
 from awarenet_client.transport import Blocking, Suspending
 
 
@@ -60,18 +63,17 @@ class BlockingHttp(Blocking):
 
     wire = wire
 
-    @cached_property
-    def _http(self) -> AsyncHttp:
-        return AsyncHttp(self.address, self.headers, self.certificates)
-
-    @cached_property
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        loop = asyncio.new_event_loop()
-        threading.Thread(target=loop.run_forever, name="awarenet-client-http", daemon=True).start()
-        return loop
+    def __init__(self, address: Address, headers: Mapping[str, str], certificates: Path | None) -> None:
+        super().__init__(address, headers, certificates)
+        self._http = AsyncHttp(address, headers, certificates)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=_run, args=(self._loop,), name="awarenet-client-http", daemon=True)
+        self._thread.start()
 
     async def call(self, method: str, timeout: float, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a method of `tritonclient.http.aio.InferenceServerClient` on the transport's own event loop."""
+        if threading.current_thread() is self._thread:  # a forgotten client, collected on this very thread
+            raise from_status(self.address.url, "CANCELLED", "the client cannot wait for itself")
         future = asyncio.run_coroutine_threadsafe(self._http.call(method, timeout, *args, **kwargs), self._loop)
         try:
             return future.result()
@@ -80,6 +82,13 @@ class BlockingHttp(Blocking):
 
     async def close(self) -> None:
         """Frees connections, event loop and thread."""
-        if "_loop" in self.__dict__ and not self._loop.is_closed():
-            asyncio.run_coroutine_threadsafe(self._http.close(), self._loop).result()
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        if not self._loop.is_closed():
+            closing = asyncio.run_coroutine_threadsafe(self._http.close(), self._loop)
+            closing.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._loop.stop))
+            if threading.current_thread() is not self._thread:
+                self._thread.join()
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from awarenet_client.errors import InvalidRequest
 from awarenet_client.memory import Region
 from awarenet_client.protocol import MODEL, Address, Request, Scores, decode, encode
 
@@ -27,6 +28,8 @@ class Transport(ABC):
     wire: Any
 
     def __init__(self, address: Address, headers: Mapping[str, str], certificates: Path | None) -> None:
+        if certificates is not None and not certificates.is_file():
+            raise InvalidRequest(f"root_certificates: there is no file {certificates}; name a PEM file, or None")
         self.address = address
         self.headers = dict(headers)
         self.certificates = certificates

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 from awarenet_client import AsyncClient, Client, ClientError, DeadlineExceeded, InvalidRequest, ServerError, Unavailable
@@ -109,6 +114,56 @@ def answering(*answers: tuple[int, str]) -> Iterator[Answers]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A key and a certificate for 127.0.0.1 that nobody else trusts."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, pem = folder / "key.pem", folder / "certificate.pem"
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl, which makes the certificate, is not installed")
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(pem)]
+    subprocess.run([*command.split(), *names], check=True, capture_output=True)
+    return key, pem
+
+
+async def test_https_trusts_the_given_authority_and_no_other(certificate: tuple[Path, Path]) -> None:
+    key, pem = certificate
+    with answering((400, "")) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        url = server.url.replace("http:", "https:")
+        with Client(url, root_certificates=pem) as client, pytest.raises(InvalidRequest):
+            client.score(REAL)  # refused by the server, behind the encryption
+        async with AsyncClient(url, root_certificates=pem) as client:
+            with pytest.raises(InvalidRequest):
+                await client.score(REAL)
+        with Client(url, retries=0) as client, pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            client.score(REAL)
+
+
+def test_grpcs_trusts_the_given_authority_and_no_other(certificate: tuple[Path, Path]) -> None:
+    key, pem = certificate
+    with ThreadPoolExecutor(1) as pool:
+        server = grpc.server(pool)  # serves nothing: it answers UNIMPLEMENTED behind the encryption
+        credentials = grpc.ssl_server_credentials([(key.read_bytes(), pem.read_bytes())])
+        url = f"grpcs://127.0.0.1:{server.add_secure_port('127.0.0.1:0', credentials)}"
+        server.start()
+        with Client(url, root_certificates=pem) as client, pytest.raises(ServerError) as caught:
+            client.score(REAL)
+        assert type(caught.value) is ServerError
+        with Client(url, retries=0) as client, pytest.raises(Unavailable):
+            client.score(REAL)
+        server.stop(None).wait()
+
+
+@pytest.mark.parametrize("scheme", ["grpcs", "https"])
+def test_an_authority_that_is_no_file_is_named(scheme: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"absent\.pem"):
+        Client(f"{scheme}://localhost", root_certificates=Path("absent.pem"))
 
 
 @pytest.mark.parametrize(
