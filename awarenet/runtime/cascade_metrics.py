@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -19,50 +20,96 @@ SCORE_BUCKETS = 10
 
 LATENCY_BUCKETS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
 
+Key = tuple[Any, ...]
+"""Name of a metric family, then its labels as pairs."""
+
 _REASONS = ("INVALID_ARG", "INTERNAL", "UNAVAILABLE", "CANCELLED")
+
+
+FLUSH_S = 0.25
+"""Pause between two updates."""
 
 
 class CascadeMetrics:
     """Metrics of one cascade instance; the instances of a server add to the same ones.
 
-    Every update is a message to the server's process, so faces are summed over the batch first.
+    Every update of Triton's metrics is a message to the server's process that costs as much as a small stage, so each
+    batch is only noted here, and a thread of its own sends the sums.
     """
 
     def __init__(self, policy: Policy) -> None:
         family = pb_utils.MetricFamily
         self._policy = policy
-        self._exits = family("awarenet_exits", "Faces decided, by exit stage and verdict", family.COUNTER)
-        self._scores = family("awarenet_scores", "Faces decided, by P(fake) up to le", family.COUNTER)
-        self._failures = family("awarenet_failures", "Requests answered with an error, by reason", family.COUNTER)
+        self._families = {
+            "exits": family("awarenet_exits", "Faces decided, by exit stage and verdict", family.COUNTER),
+            "scores": family("awarenet_scores", "Faces decided, by P(fake) up to le", family.COUNTER),
+            "failures": family("awarenet_failures", "Requests answered with an error, by reason", family.COUNTER),
+        }
         self._latency = family("awarenet_stage_latency_ms", "Milliseconds a batch spent in a stage", family.HISTOGRAM)
         # Here and not above: Triton completes its module after it has imported ours.
         self._reasons = {getattr(pb_utils.TritonError, name): name.lower() for name in _REASONS}
-        self._metrics: dict[tuple[tuple[str, str], ...], Any] = {}
+        self._metrics: dict[Key, Any] = {}
+        self._counts: Counter[Key] = Counter()
+        self._times: list[tuple[str, float]] = []
+        self._lock = threading.Lock()
+        self._ending = threading.Event()
+        self._sender = threading.Thread(target=self._send_regularly, name="metrics", daemon=True)
+        self._sender.start()
 
     def decided(self, decisions: Decisions, kept: NDArray[np.bool_]) -> None:
         """Counts the decisions of the rows that are answered."""
-        probability = decisions.probability[kept]
-        distance = probability - self._policy.decide_at
-        words = np.where(distance >= 0, "fake", "real")
-        words[np.abs(distance) < self._policy.uncertain_margin] = "uncertain"
-        exits = Counter(zip(decisions.exit_stage[kept].tolist(), words.tolist(), strict=True))
-        for (stage, word), count in exits.items():
-            self._metric(self._exits, exit_stage=str(stage), verdict=word).increment(count)
-        buckets = Counter(np.minimum(probability * SCORE_BUCKETS, SCORE_BUCKETS - 1).astype(int).tolist())
-        for bucket, count in buckets.items():
-            self._metric(self._scores, le=f"{(bucket + 1) / SCORE_BUCKETS:.1f}").increment(count)
+        exits: list[int] = decisions.exit_stage[kept].tolist()
+        scores: list[float] = decisions.probability[kept].tolist()
+        counts: Counter[Key] = Counter()
+        for stage, score in zip(exits, scores, strict=True):
+            counts["exits", ("exit_stage", str(stage)), ("verdict", self._word(score))] += 1
+            bucket = min(int(score * SCORE_BUCKETS), SCORE_BUCKETS - 1) + 1
+            counts["scores", ("le", f"{bucket / SCORE_BUCKETS:.1f}")] += 1
+        with self._lock:
+            self._counts.update(counts)
 
     def failed(self, codes: Iterable[int]) -> None:
         """Counts requests that got an error, by Triton's code; Triton itself counts them as answered."""
-        for code, count in Counter(codes).items():
-            self._metric(self._failures, reason=self._reasons.get(code, "other")).increment(count)
+        with self._lock:
+            for code in codes:
+                self._counts["failures", ("reason", self._reasons.get(code, "other"))] += 1
 
     def ran(self, stage: Stage, seconds: float) -> None:
         """Notes how long a stage took for a batch, its queue included."""
-        self._metric(self._latency, buckets=LATENCY_BUCKETS_MS, stage=stage.name).observe(seconds * 1e3)
+        with self._lock:
+            self._times.append((stage.name, seconds * 1e3))
 
-    def _metric(self, family: Any, buckets: list[int] | None = None, **labels: str) -> Any:
-        key = tuple(labels.items())
+    def close(self) -> None:
+        """Sends what is left."""
+        self._ending.set()
+        self._sender.join()
+
+    def _word(self, score: float) -> str:
+        distance = score - self._policy.decide_at
+        if abs(distance) < self._policy.uncertain_margin:
+            return "uncertain"
+        return "fake" if distance >= 0 else "real"
+
+    def _send_regularly(self) -> None:
+        ended = False
+        while not ended:
+            ended = self._ending.wait(FLUSH_S)
+            with self._lock:
+                counts, self._counts = self._counts, Counter()
+                times, self._times = self._times, []
+            for key, count in counts.items():
+                self._counter(key).increment(count)
+            for stage, milliseconds in times:
+                self._histogram(stage).observe(milliseconds)
+
+    def _counter(self, key: Key) -> Any:
         if key not in self._metrics:
-            self._metrics[key] = family.Metric(labels=labels, **({"buckets": buckets} if buckets else {}))
+            name, *labels = key
+            self._metrics[key] = self._families[name].Metric(labels=dict(labels))
+        return self._metrics[key]
+
+    def _histogram(self, stage: str) -> Any:
+        key: Key = ("latency", ("stage", stage))
+        if key not in self._metrics:
+            self._metrics[key] = self._latency.Metric(labels={"stage": stage}, buckets=LATENCY_BUCKETS_MS)
         return self._metrics[key]

@@ -7,10 +7,10 @@ the stages that remain and answered by itself; nothing is ever raised, because t
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ from awarenet.cascade import Decisions, Floats, StageCall, StageOutputs, cascade
 from awarenet.errors import ModelError
 from awarenet.repository import ModelRepository
 from awarenet.runtime.cascade_metrics import CascadeMetrics
-from awarenet.stages import CASCADE, FACE, FACE_PX, MAX_BATCH, META_MODEL, ROUTES, Stage, Tensor
+from awarenet.stages import CASCADE, FACE, FACE_PX, FAST_FILTER, MAX_BATCH, META_MODEL, ROUTES, Stage
 from awarenet.trees import CompiledTrees
 
+Rows = NDArray[np.int64]
 Failure = tuple[str, int]
 """Message and Triton error code."""
 
@@ -66,8 +67,15 @@ class CascadeModel:
         self._policy = repository.policy
         self._trees = CompiledTrees(repository.model_path(META_MODEL))
         self._metrics = CascadeMetrics(repository.policy)
+        # Stages of one call run at once: the first in Triton's own thread, the second in this one.
+        self._beside = ThreadPoolExecutor(1, "stage")
 
-    async def execute(self, requests: list[Any]) -> list[Any]:
+    def finalize(self) -> None:
+        """Ends the threads; Triton calls it before it ends the process."""
+        self._beside.shutdown()
+        self._metrics.close()
+
+    def execute(self, requests: list[Any]) -> list[Any]:
         """Answers a batch of requests, one response each."""
         arrived = time.monotonic()
         answers: list[Any] = []
@@ -79,7 +87,7 @@ class CascadeModel:
             if isinstance(member, Member):
                 members.append(member)
                 start += len(member.faces)
-        decisions = await self._decide(members) if members else None
+        decisions = self._decide(members) if members else None
         responses = [_respond(answer, decisions) for answer in answers]
         if decisions is not None:
             kept = np.zeros(start, np.bool_)
@@ -89,7 +97,7 @@ class CascadeModel:
         self._metrics.failed(failure[1] for failure in map(_failure_of, answers) if failure)
         return responses
 
-    async def _decide(self, members: Sequence[Member]) -> Decisions:
+    def _decide(self, members: Sequence[Member]) -> Decisions:
         faces = _join([member.faces for member in members])
         face_px = _join([member.face_px for member in members])
         full = np.repeat([member.full for member in members], [len(member.faces) for member in members])
@@ -97,54 +105,37 @@ class CascadeModel:
         try:
             call = next(steps)
             while True:
-                call = steps.send(await self._run(call, members))
+                call = steps.send(self._run(call, members))
         except StopIteration as end:
             decisions: Decisions = end.value
             return decisions
 
-    async def _run(self, call: StageCall, members: Sequence[Member]) -> tuple[StageOutputs, ...]:
+    def _run(self, call: StageCall, members: Sequence[Member]) -> tuple[StageOutputs, ...]:
         """Runs the stages of a call at once, on the rows of the members that still want an answer."""
         waiting = [member for member in members if member.failure is None and _rows_of(member, call.rows).any()]
-        for member in waiting:
-            member.failure = _overtaken(member)
-        waiting = [member for member in waiting if member.failure is None]
+        if FAST_FILTER not in call.stages:  # Before it, no time has passed since Triton looked itself.
+            for member in waiting:
+                member.failure = _overtaken(member)
+            waiting = [member for member in waiting if member.failure is None]
         kept = np.zeros(len(call.rows), np.bool_)
         for member in waiting:
             kept |= _rows_of(member, call.rows)
         if not waiting:
-            return tuple(_nothing(stage, len(kept)) for stage in call.stages)
+            return tuple(_scatter(stage, {}, kept) for stage in call.stages)
 
-        if len(call.stages) == 1 and len(waiting) == 1 and kept.all() and len(kept) == len(waiting[0].faces):
-            tensors = [waiting[0].face]  # Triton's own tensor: passed on by handle, not copied.
+        if len(waiting) == 1 and kept.all() and len(call.rows) == len(waiting[0].faces):
+            face = waiting[0].face  # Triton's own tensor: passed on by handle, not copied.
         else:
-            faces = call.faces if kept.all() else call.faces[kept]
-            # One for each stage: the requests leave from two threads, and a tensor that both share gets corrupted.
-            tensors = [pb_utils.Tensor(FACE.name, faces) for _ in call.stages]
-        outcomes = await asyncio.gather(
-            *(self._ask(stage, tensor, waiting) for stage, tensor in zip(call.stages, tensors, strict=True))
+            face = pb_utils.Tensor(FACE.name, call.faces if kept.all() else call.faces[kept])
+        first, *others = call.stages
+        pending = [self._beside.submit(self._ask, stage, face, waiting) for stage in others]
+        outcomes = [self._ask(first, face, waiting), *(future.result() for future in pending)]
+        return tuple(
+            _spread(stage, outcome, kept, waiting, call.rows)
+            for stage, outcome in zip(call.stages, outcomes, strict=True)
         )
 
-        outputs = []
-        for stage, outcome in zip(call.stages, outcomes, strict=True):
-            filled = _nothing(stage, len(kept))
-            if isinstance(outcome, tuple):
-                for member in waiting:
-                    member.failure = member.failure or outcome
-            else:
-                finite = np.ones(len(kept), np.bool_)
-                for name, values in outcome.items():
-                    filled[name][kept] = values
-                    finite &= np.isfinite(filled[name]).all(axis=1) | ~kept
-                for member in waiting:
-                    if (~finite & _rows_of(member, call.rows)).any():
-                        member.failure = member.failure or (
-                            f"{stage.name}: gave a value that is not a number; export and check the model again",
-                            pb_utils.TritonError.INTERNAL,
-                        )
-            outputs.append(filled)
-        return tuple(outputs)
-
-    async def _ask(self, stage: Stage, face: Any, members: Sequence[Member]) -> dict[str, Floats] | Failure:
+    def _ask(self, stage: Stage, face: Any, members: Sequence[Member]) -> dict[str, Floats] | Failure:
         """Sends one child request for all members; gives its outputs, or why there are none."""
         left = max(member.deadline for member in members) - time.monotonic()
         traces = (member.request.trace() for member in members)
@@ -159,7 +150,7 @@ class CascadeModel:
         )
         started = time.monotonic()
         try:
-            response = await request.async_exec()
+            response = request.exec()
         except pb_utils.TritonModelException as error:
             return _failure(stage, str(error), pb_utils.TritonError.INTERNAL)
         self._metrics.ran(stage, time.monotonic() - started)
@@ -224,17 +215,36 @@ def _respond(answer: Member | Failure, decisions: Decisions | None) -> Any:
     )
 
 
-def _rows_of(member: Member, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _spread(
+    stage: Stage, outcome: dict[str, Floats] | Failure, kept: NDArray[np.bool_], members: Sequence[Member], rows: Rows
+) -> StageOutputs:
+    """A stage's outputs for every row of its call, or the members' failures where it gave none."""
+    if isinstance(outcome, tuple):
+        for member in members:
+            member.failure = member.failure or outcome
+        return _scatter(stage, {}, kept)
+    outputs = outcome if kept.all() else _scatter(stage, outcome, kept)
+    finite = [np.isfinite(values).all(axis=1) for values in outputs.values()]
+    broken = kept & ~np.logical_and.reduce(finite)
+    if broken.any():
+        message = f"{stage.name}: gave a value that is not a number; export and check the model again"
+        for member in members:
+            if (broken & _rows_of(member, rows)).any():
+                member.failure = member.failure or (message, pb_utils.TritonError.INTERNAL)
+    return outputs
+
+
+def _scatter(stage: Stage, outputs: StageOutputs, kept: NDArray[np.bool_]) -> StageOutputs:
+    """Puts the outputs of the kept rows into their places; the other rows are not a number."""
+    filled = {tensor.name: np.full((len(kept), *tensor.shape), np.nan, np.float32) for tensor in stage.outputs}
+    for name, values in outputs.items():
+        filled[name][kept] = values
+    return filled
+
+
+def _rows_of(member: Member, rows: Rows) -> NDArray[np.bool_]:
     mine: NDArray[np.bool_] = (rows >= member.rows.start) & (rows < member.rows.stop)
     return mine
-
-
-def _nothing(stage: Stage, count: int) -> dict[str, Floats]:
-    return {tensor.name: _empty(tensor, count) for tensor in stage.outputs}
-
-
-def _empty(tensor: Tensor, count: int) -> Floats:
-    return np.full((count, *tensor.shape), np.nan, np.float32)
 
 
 def _join(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:

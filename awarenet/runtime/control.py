@@ -71,6 +71,14 @@ class Control:
             return "GONE"
         return next((entry.state for entry in index.models if entry.name == model), "UNAVAILABLE")
 
+    def answered(self, model: str) -> int:
+        """How many batches a model has run since it was loaded; 0 where the server does not say."""
+        try:
+            statistics = self._client.get_inference_statistics(model, client_timeout=5)
+        except InferenceServerException:
+            return 0
+        return sum(int(entry.execution_count) for entry in statistics.model_stats)
+
     def ask(self, faces: NDArray[np.uint8], timeout_s: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Scores faces by the full route, ahead of ordinary requests.
 

@@ -20,8 +20,8 @@ _WATCH_S = 0.25
 _PROBE_S = 5.0
 """Pause between two questions with a known answer, and the time each may take."""
 
-_MISSED_PROBES = 3
-"""The server is started anew after this many questions in a row without an answer."""
+_SILENCE_S = 60.0
+"""The server is started anew after this long without an answer to anybody. A busy server answers others, if not us."""
 
 _REPAIR_S = 10.0
 """Time for loading one model again, before the whole server is started anew."""
@@ -66,7 +66,8 @@ class Supervisor:
         self._ending = threading.Event()
         self._failure: BaseException | None = None
         self._stubs: Counter[str] = Counter()
-        self._missed = 0
+        self._answered = 0
+        self._heard = 0.0
         self._next_probe = 0.0
 
     def bring_up(self) -> None:
@@ -119,8 +120,8 @@ class Supervisor:
         except Unavailable as error:
             raise StartupError(f"self-test: {error}") from error
         self._stubs = self._process.stubs()
-        self._missed = 0
-        self._next_probe = time.monotonic() + _PROBE_S
+        self._heard = time.monotonic()
+        self._next_probe = self._heard + _PROBE_S
 
     def _relaunch(self) -> None:
         pause = _WATCH_S
@@ -151,11 +152,14 @@ class Supervisor:
     def _probe(self) -> None:
         try:
             self._golden.check(*self._control.ask(golden_faces()[:1], _PROBE_S), self._tolerance)
-            self._missed = 0
+            self._heard = time.monotonic()
         except Unavailable as error:
-            self._missed += 1
-            _log.warning("no answer to a health question", missed=self._missed, reason=str(error))
-            if self._missed >= _MISSED_PROBES:
+            answered = self._control.answered(CASCADE.name)
+            if answered != self._answered:
+                self._answered, self._heard = answered, time.monotonic()
+            silence = time.monotonic() - self._heard
+            _log.warning("no answer to a health question", silence_s=round(silence), reason=str(error))
+            if silence > _SILENCE_S:
                 raise
 
     def _drain(self) -> None:
