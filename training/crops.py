@@ -39,6 +39,7 @@ SPLITS: Mapping[str, float] = {"train": 0.75, "calibration": 0.125, "validation"
 
 FACES_FILE = "faces.npy"
 TABLE_FILE = "faces.parquet"
+RECONSTRUCTIONS_FILE = "reconstructions.npy"
 NOTE_FILE = "crops.json"
 
 Image = NDArray[np.uint8]
@@ -52,10 +53,13 @@ class CropCache:
         faces: uint8 `[M, CACHE_SIZE, CACHE_SIZE, 3]`, RGB, mapped into memory, read-only.
         table: One row a face: path, label (0 real, 1 fake), subset, method, group, split, and `landmarks`
             (ten floats: five (x, y) points in pixels of the cached square).
+        reconstructions: uint8 `[K, M, CACHE_SIZE, CACHE_SIZE, 3]`, the faces through K autoencoders
+            (`training.forgeries.autoencoder`), or None where there are none.
     """
 
     faces: Image
     table: pd.DataFrame
+    reconstructions: Image | None = None
 
     @classmethod
     def open(cls, folder: Path) -> CropCache:
@@ -73,7 +77,11 @@ class CropCache:
             ) from (error)
         if faces.shape != (len(table), CACHE_SIZE, CACHE_SIZE, 3) or faces.dtype != np.uint8:
             raise DataError(f"crops: {folder} is damaged ({faces.shape} faces, {len(table)} rows); make it again")
-        return cls(faces, table)
+        path = folder / RECONSTRUCTIONS_FILE
+        reconstructions = np.load(path, mmap_mode="r") if path.exists() else None
+        if reconstructions is not None and reconstructions.shape[1:] != faces.shape:
+            raise DataError(f"crops: {path} was made from other faces; make it again")
+        return cls(faces, table, reconstructions)
 
     def rows(self, split: str | None = None, label: int | None = None) -> NDArray[np.int64]:
         """Row numbers of a split and a label, ascending; None for all."""

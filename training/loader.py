@@ -78,10 +78,13 @@ def make_pair(
     """A pair from one cached real face, its crop jittered over the geometry of both face engines."""
     dx, dy = rng.uniform(-SHIFT_JITTER, SHIFT_JITTER, 2)
     scale = CROP_SCALE * rng.uniform(1 - SCALE_JITTER, 1 + SCALE_JITTER)
-    face, points = cut(
-        cache.faces[row], cache.landmarks(row), scale=scale, shift=(dx, dy), flip=bool(rng.random() < 0.5)
-    )
-    return forge(face, points, rng, difficulty=difficulty, window=window)
+    flip = bool(rng.random() < 0.5)
+    face, points = cut(cache.faces[row], cache.landmarks(row), scale=scale, shift=(dx, dy), flip=flip)
+    decoded = None
+    if cache.reconstructions is not None:
+        square = cache.reconstructions[rng.integers(len(cache.reconstructions)), row]
+        decoded, _ = cut(square, cache.landmarks(row), scale=scale, shift=(dx, dy), flip=flip)
+    return forge(face, points, rng, difficulty=difficulty, window=window, decoded=decoded)
 
 
 def collate(pairs: list[Pair]) -> Batch:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from training.forgeries.augmentation import Degradation
 from training.forgeries.blending import self_blend
 from training.forgeries.masks import blend_mask
-from training.forgeries.upsampling import decode
+from training.forgeries.upsampling import decode, resample
 
 __all__ = ["Degradation", "Pair", "forge"]
 
@@ -44,6 +44,7 @@ def forge(
     *,
     difficulty: float = 1.0,
     window: int | None = None,
+    decoded: NDArray[np.uint8] | None = None,
 ) -> Pair:
     """Makes a forgery of a face and degrades both alike.
 
@@ -54,6 +55,8 @@ def forge(
         difficulty: In [0, 1]: 0 for strong, clean forgeries, 1 for the full range.
         window: Side of a square window in pixels to which the pair is cut, placed where the mask changes most;
             None for the whole face.
+        decoded: The face through an autoencoder, uint8 `[S, S, 3]`; where there is one, half of the forgeries that
+            need a decoder take it, the rest a random up-sampling layer.
     """
     kind = KINDS[rng.choice(len(KINDS), p=_SHARES)]
     size = len(face)
@@ -61,11 +64,15 @@ def forge(
     if window is not None and window < size:
         rows, columns = _place(mask, window, rng)
         face, mask = np.ascontiguousarray(face[rows, columns]), np.ascontiguousarray(mask[rows, columns])
+        decoded = None if decoded is None else np.ascontiguousarray(decoded[rows, columns])
     if kind == "blend":
         real = face
         fake, mask = self_blend(face, mask, rng, difficulty)
     else:
-        decoded, plain = decode(face, rng, difficulty)
+        if decoded is None or rng.random() < 0.5:
+            decoded, plain = decode(face, rng, difficulty)
+        else:
+            plain = resample(face, rng.uniform(0.3, 0.7), rng)
         if kind == "decoded":
             # Half of the twins are as soft as the decoded face, half as sharp as the camera made them.
             real, fake = (plain if rng.random() < 0.5 else face), decoded
