@@ -123,13 +123,15 @@ class CascadeModel:
         if not waiting:
             return tuple(_scatter(stage, {}, kept) for stage in call.stages)
 
-        if len(waiting) == 1 and kept.all() and len(call.rows) == len(waiting[0].faces):
-            face = waiting[0].face  # Triton's own tensor: passed on by handle, not copied.
+        if len(call.stages) == 1 and len(waiting) == 1 and kept.all() and len(kept) == len(waiting[0].faces):
+            tensors = [waiting[0].face]  # Triton's own tensor: passed on by handle, not copied.
         else:
-            face = pb_utils.Tensor(FACE.name, call.faces if kept.all() else call.faces[kept])
-        first, *others = call.stages
-        pending = [self._beside.submit(self._ask, stage, face, waiting) for stage in others]
-        outcomes = [self._ask(first, face, waiting), *(future.result() for future in pending)]
+            faces = call.faces if kept.all() else call.faces[kept]
+            # One for each stage: the requests leave from two threads, and a tensor that both share gets corrupted.
+            tensors = [pb_utils.Tensor(FACE.name, faces) for _ in call.stages]
+        first, *others = zip(call.stages, tensors, strict=True)
+        pending = [self._beside.submit(self._ask, stage, tensor, waiting) for stage, tensor in others]
+        outcomes = [self._ask(*first, waiting), *(future.result() for future in pending)]
         return tuple(
             _spread(stage, outcome, kept, waiting, call.rows)
             for stage, outcome in zip(call.stages, outcomes, strict=True)
