@@ -1,0 +1,1 @@
+"""How the models come to be: data sets, forgeries, networks, training, calibration, stacking, thresholds."""
