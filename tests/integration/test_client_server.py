@@ -61,6 +61,14 @@ def shared_memory(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
+@pytest.fixture(params=["grpc, shared", "http, sent"])
+def way(request: pytest.FixtureRequest, triton_server: TritonServer) -> dict[str, Any]:
+    """Two of the four ways, where the way is not what is tested."""
+    if request.param.startswith("grpc"):
+        return {"url": triton_server.grpc_url, "shared_memory": "auto"}
+    return {"url": triton_server.http_url, "shared_memory": False}
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
     yield
@@ -105,11 +113,11 @@ def test_long_batches_are_split_and_keep_their_order(
 
 
 def test_views_that_are_not_contiguous_are_scored_as_they_look(
-    url: str, shared_memory: bool, inprocess: InProcessRuntime
+    way: dict[str, Any], inprocess: InProcessRuntime
 ) -> None:
     noise = np.random.default_rng(5).integers(0, 256, (4, 256, 256, 6), np.uint8)
     view = noise[::2, :, ::-1, 1:4]
-    with Client(url, shared_memory=shared_memory) as client:
+    with Client(**way) as client:
         assert_same(client.score(view), inprocess.score(np.ascontiguousarray(view)))
 
 
@@ -136,8 +144,8 @@ def test_sixteen_threads_on_one_client_get_their_own_answers(url: str, shared_me
     assert answers == [(colour(number)[1] - 128) / 16 for number in range(48)]
 
 
-async def test_sixteen_tasks_on_one_client_get_their_own_answers(url: str, shared_memory: bool) -> None:
-    async with AsyncClient(url, shared_memory=shared_memory) as client:
+async def test_sixteen_tasks_on_one_client_get_their_own_answers(way: dict[str, Any]) -> None:
+    async with AsyncClient(**way) as client:
         gate = asyncio.Semaphore(16)
 
         async def ask(number: int) -> float:
@@ -160,13 +168,13 @@ async def test_the_policy_is_the_repositorys(url: str, inprocess: InProcessRunti
 
 async def test_ready_means_that_it_scores(url: str, triton_server: TritonServer) -> None:
     with Client(url) as client:
-        assert client.ready()
+        assert client.ready(timeout=30)
         with frozen(triton_server, "cascade"):  # Triton's own health routes stay green
             assert connect(triton_server).is_server_ready()
             assert not client.ready(timeout=0.3)
         assert eventually(client.ready)
     async with AsyncClient(url) as client:
-        assert await client.ready()
+        assert await client.ready(timeout=30)
 
 
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
@@ -180,14 +188,14 @@ async def test_nobody_there_is_not_ready(scheme: Protocol) -> None:
 # --- deadlines and cancelling
 
 
-async def test_a_deadline_ends_the_call_and_not_the_client(url: str, shared_memory: bool) -> None:
-    with Client(url, shared_memory=shared_memory) as client:
-        with pytest.raises(DeadlineExceeded, match=url) as caught:
+async def test_a_deadline_ends_the_call_and_not_the_client(way: dict[str, Any]) -> None:
+    with Client(**way) as client:
+        with pytest.raises(DeadlineExceeded, match=way["url"]) as caught:
             client.score(tiny.paint(tiny.SLOW), timeout=0.15)
         assert "`timeout`" in str(caught.value)
         assert client.score(tiny.paint(tiny.SURELY_REAL)).exit_stage.tolist() == [1]
-    async with AsyncClient(url, shared_memory=shared_memory, timeout=0.15) as client:
-        with pytest.raises(DeadlineExceeded, match=url):
+    async with AsyncClient(**way, timeout=0.15) as client:
+        with pytest.raises(DeadlineExceeded, match=way["url"]):
             await client.score(tiny.paint(tiny.SLOW))
         assert (await client.score(tiny.paint(tiny.SURELY_REAL), timeout=20)).exit_stage.tolist() == [1]
 
@@ -201,16 +209,16 @@ def test_the_server_is_told_the_deadline_and_honours_it_in_its_queues(triton_ser
         with frozen(triton_server, "cascade"):
             for _ in range(4):  # one for each of the two instances, the rest waits
                 answers.send(raw, late.faces, timeout=asked["timeout"], parameters=asked["parameters"])
-                time.sleep(0.1)
+                time.sleep(0.1)  # longer than the deadline
         refusals = [answer for answer in answers.wait() if isinstance(answer, InferenceServerException)]
     assert refusals
     for error in refusals:
         assert type(from_status("u", error.status() or "", error.message() or "")) is DeadlineExceeded
 
 
-async def test_cancelling_a_task_ends_its_call_and_not_the_client(url: str, shared_memory: bool) -> None:
-    async with AsyncClient(url, shared_memory=shared_memory) as client:
-        assert await client.ready()
+async def test_cancelling_a_task_ends_its_call_and_not_the_client(way: dict[str, Any]) -> None:
+    async with AsyncClient(**way) as client:
+        await client.score(tiny.paint(tiny.SURELY_FAKE))
         task = asyncio.create_task(client.score(tiny.paint(tiny.SLOW)))
         await asyncio.sleep(0.1)
         task.cancel()
