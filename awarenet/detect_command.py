@@ -31,8 +31,8 @@ NOT_STARTED: Final = 1
 INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
 
-_WIDTH = 200
-"""Columns of the table where it does not go to a terminal."""
+_WIDTH = 10_000
+"""Most columns of the table where it does not go to a terminal: a row stays one line."""
 
 _STYLES: Final = {"fake": "bold red", "real": "green", "uncertain": "yellow", "no_face": "dim"}
 

@@ -30,7 +30,9 @@ _GREY = (127, 127, 127)
 _SURE_SCORE = 1.0
 
 _LEAST_SCORE = 0.1
-"""Distance from dlib's hyperplane from which a square counts; faces score about 1.5, round objects now and then 0."""
+_WEAK_SCORE = 0.25
+"""Distances from dlib's hyperplane: faces score about 1.5, round objects now and then 0 to 0.2. Below the first, a
+square never counts; below the second, only where no face is sure."""
 
 
 def _logistic(score: float) -> float:
@@ -78,7 +80,9 @@ class HogDetector:
         if engine is None:
             engine = self._local.engine = dlib.get_frontal_face_detector()
         squares, scores, _ = engine.run(np.ascontiguousarray(image), 0, _LEAST_SCORE)
+        least = _WEAK_SCORE if any(score >= _SURE_SCORE for score in scores) else _LEAST_SCORE
         return [
             (square.left(), square.top(), square.right() + 1, square.bottom() + 1, float(score))
             for square, score in zip(squares, scores, strict=True)
+            if score >= least
         ]
