@@ -16,6 +16,8 @@ from awarenet.errors import AwareNetError
 COMMANDS = {
     "manifest": "training.commands:manifest",
     "crop": "training.crops:command",
+    "reconstruct": "training.forgeries.autoencoder:command",
+    "measure-loader": "training.loader:command",
     "train": "training.trainer:command",
     "logits": "training.commands:logits",
     "calibrate": "training.commands:calibrate",

@@ -6,8 +6,10 @@ of small ones.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -155,3 +157,28 @@ def validation_pairs(cache: CropCache, rows: NDArray[np.int64], *, draws: int, s
     for row in rows:
         for draw in range(draws):
             yield int(row), make_pair(cache, int(row), np.random.default_rng([seed, int(row), draw]))
+
+
+def measure(cache: CropCache, schedule: Schedule, *, batches: int = 20, workers: int = 1) -> dict[str, float]:
+    """Pairs a second that worker processes deliver when nobody trains, for windows and for whole faces."""
+    pairs = TrainingPairs(cache, cache.rows("train", 0), schedule, seed=0)
+    rates = {}
+    for name, start in (("windows", 0), ("whole_faces", schedule.steps - batches - 1)):
+        stream = training_batches(pairs, start=start, stop=start + batches + 1, workers=workers)
+        next(stream)  # the workers have started
+        began = time.monotonic()
+        delivered = sum(len(batch.faces) // 2 for batch in stream)
+        rates[name] = delivered / (time.monotonic() - began)
+    return rates
+
+
+def command(crops: Path, workers: int = 1, batches: int = 20) -> None:
+    """Measures how many pairs a second the loader delivers.
+
+    Args:
+        crops: Crop cache of real faces.
+        workers: Processes that make batches.
+        batches: Batches to time, for each kind.
+    """
+    for name, rate in measure(CropCache.open(crops), Schedule(steps=10_000), batches=batches, workers=workers).items():
+        print(f"{name}: {rate:.0f} pairs/s with {workers} worker(s)")  # noqa: T201

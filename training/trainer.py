@@ -138,7 +138,8 @@ def train(
 
     average = copy.deepcopy(bare).to(fabric.device).eval().requires_grad_(False)
     network, optimizer = fabric.setup(
-        bare, torch.optim.AdamW(parameter_groups(bare, config.weight_decay), lr=config.learning_rate)
+        # Fused: one call for all tensors; on CPU the loop over them would cost a fifth of a step.
+        bare, torch.optim.AdamW(parameter_groups(bare, config.weight_decay), lr=config.learning_rate, fused=True)
     )
     if checkpoint.exists():
         rest = fabric.load(checkpoint, {"network": network, "optimizer": optimizer})
@@ -301,11 +302,11 @@ def step_seed(seed: int, rank: int, step: int) -> int:
 @torch.no_grad()
 def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Moves the average of weights and running statistics towards the network's."""
-    for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if kept.dtype.is_floating_point:
-            kept.lerp_(new.to(kept.dtype), 1 - decay)
-        else:
-            kept.copy_(new)
+    kept, new = average.state_dict(), network.state_dict()
+    floating = [name for name, tensor in kept.items() if tensor.is_floating_point()]
+    torch._foreach_lerp_([kept[name] for name in floating], [new[name] for name in floating], 1 - decay)
+    for name in kept.keys() - floating:
+        kept[name].copy_(new[name])
 
 
 def save_checkpoint(
@@ -457,7 +458,8 @@ def command(
         development: Crop cache to report on at the end, never selected on.
         workers: Processes that make batches.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    logging.getLogger("training").setLevel(logging.INFO)
     figures = train(
         TrainConfig.read(config), crops, run, minutes=minutes, init=init, development=development, workers=workers
     )

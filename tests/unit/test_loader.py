@@ -19,7 +19,7 @@ from awarenet.faces import FaceBox, crop_face
 from tests import tiny_crops
 from training.crops import CACHE_SCALE, CACHE_SIZE, SPLITS, CropCache, crop_faces, cut, split_groups
 from training.forgeries.autoencoder import write_reconstructions
-from training.loader import Schedule, TrainingPairs, training_batches, validation_pairs
+from training.loader import Schedule, TrainingPairs, measure, training_batches, validation_pairs
 
 SCHEDULE = Schedule(steps=8, ramp=0.5, window_share=0.5, window=96, window_pairs=3, pairs=2)
 
@@ -135,6 +135,11 @@ def test_workers_change_nothing_and_resuming_skips_ahead(cache: CropCache) -> No
     assert len(alone) == 8 and len(helped) == 3
     for expected, got in zip(alone[5:], helped, strict=True):
         assert torch.equal(expected.faces, got.faces)
+
+
+def test_the_loader_can_be_measured(cache: CropCache) -> None:
+    rates = measure(cache, SCHEDULE, batches=2, workers=0)
+    assert rates.keys() == {"windows", "whole_faces"} and min(rates.values()) > 0
 
 
 def test_validation_pairs_are_always_the_same(cache: CropCache) -> None:

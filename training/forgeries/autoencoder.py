@@ -136,7 +136,8 @@ def command(crops: Path, steps: int = 400, seed: int = 0) -> None:
         steps: Training steps of each autoencoder.
         seed: Of their weights and batches.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    logging.getLogger("training").setLevel(logging.INFO)
     log.info("wrote %s", write_reconstructions(crops, steps=steps, seed=seed))
 
 
