@@ -139,7 +139,8 @@ def train(
     average = copy.deepcopy(bare).to(fabric.device).eval().requires_grad_(False)
     network, optimizer = fabric.setup(
         # Fused: one call for all tensors; on CPU the loop over them would cost a fifth of a step.
-        bare, torch.optim.AdamW(parameter_groups(bare, config.weight_decay), lr=config.learning_rate, fused=True)
+        bare,
+        torch.optim.AdamW(parameter_groups(bare, config.weight_decay), lr=config.learning_rate, fused=True),
     )
     if checkpoint.exists():
         rest = fabric.load(checkpoint, {"network": network, "optimizer": optimizer})
