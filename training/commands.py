@@ -65,11 +65,20 @@ def manifest(
     console.print(shown)
 
 
-def logits(run: Run, crops: Crops, draws: Draws = 6) -> None:
+def logits(
+    run: Run,
+    crops: Crops,
+    draws: Draws = 6,
+    stage: Annotated[list[str] | None, typer.Option(help="Only this stage, to be remembered; may be repeated.")] = None,
+) -> None:
     """Scores held-out people by the trained stages (logits.parquet)."""
+    from awarenet.stages import NETWORKS
     from training.finish import score
 
-    console.print(f"{len(score(run, crops, draws=draws))} faces scored")
+    chosen = [network for network in NETWORKS if not stage or network.name in stage]
+    if unknown := sorted({*(stage or ())} - {network.name for network in chosen}):
+        raise DataError(f"logits: no stage {unknown[0]!r}; choose from {', '.join(n.name for n in NETWORKS)}")
+    console.print(f"{len(score(run, crops, stages=chosen, draws=draws))} faces scored")
 
 
 def calibrate(run: Run) -> None:
@@ -109,6 +118,7 @@ def policy(
     leakage: Annotated[float, typer.Option(help="Largest share of fakes that stage 1 may pass.", min=0, max=1)] = 0.01,
     false_alarm: Annotated[float, typer.Option(help="Largest share of reals settled as fake.", min=0, max=1)] = 0.01,
     error: Annotated[float, typer.Option(help="Largest share of errors in certain verdicts.", min=0, max=1)] = 0.05,
+    certain: Annotated[float, typer.Option(help="Least share of verdicts not uncertain.", min=0, max=1)] = 0.5,
     unit: Annotated[str, typer.Option(help="What bounds count: auto, group or face.")] = "auto",
     draws: Draws = 6,
 ) -> None:
@@ -118,7 +128,7 @@ def policy(
 
     if unit not in ("auto", "group", "face"):
         raise DataError(f"policy: unit must be auto, group or face, got {unit!r}")
-    targets = Targets(leakage=leakage, false_alarm=false_alarm, error=error)
+    targets = Targets(leakage=leakage, false_alarm=false_alarm, error=error, certain=certain)
     chosen = choose_policy(run, crops, served=not trained, targets=targets, unit=unit, draws=draws)  # type: ignore[arg-type]
     console.print(chosen.to_json())
 

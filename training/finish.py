@@ -2,6 +2,7 @@
 
     <run>/<stage>.safetensors, .json       trained stages (the trainer's)
     <run>/logits.parquet                   what they say about held-out people, before temperatures   `score`
+    <run>/scored/*.npz                     the same face by face, so that no network runs twice on one face
     <run>/calibration.json, reliability.png, and the temperatures in <run>/<stage>.json               `calibrate`
     <run>/trees.txt, stacking.json         the meta-model                                              `stack`
     <run>/export/served/...                INT8 graphs and compiled trees (`python -m export`)
@@ -17,6 +18,7 @@ meta-model's scores of the calibration people are out of fold.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -27,7 +29,7 @@ from awarenet.cascade import sigmoid
 from awarenet.errors import DataError, ModelError
 from awarenet.evaluation import metrics
 from awarenet.policy import Policy, file_sha256
-from awarenet.stages import META_MODEL, NETWORKS
+from awarenet.stages import META_MODEL, NETWORKS, Stage
 from training import calibration, stacking, threshold_policy
 from training.crops import CropCache
 from training.logits import (
@@ -55,15 +57,22 @@ SERVED: Final = Path("export") / "served"
 UnitChoice = Literal["auto", "group", "face"]
 
 
-def score(run: Path, crops: Path, *, draws: int = DRAWS, seed: int = SEED) -> pd.DataFrame:
-    """Scores held-out people by the trained stages; writes `logits.parquet`.
+def score(
+    run: Path, crops: Path, *, stages: Sequence[Stage] = NETWORKS, draws: int = DRAWS, seed: int = SEED
+) -> pd.DataFrame:
+    """Scores held-out people by the trained stages; writes `logits.parquet` when these are all stages.
+
+    What a network has scored is remembered below the run, so a stage can be scored as soon as it is trained, and
+    repeating this costs little.
 
     Raises:
         ModelError: A stage is missing.
         DataError: The crops are, or hold no held-out people.
     """
-    table = stage_logits(trained_scorers(run), CropCache.open(crops), splits=(FIT, REPORT), draws=draws, seed=seed)
-    table.to_parquet(run / LOGITS_FILE, index=False)
+    scorers = trained_scorers(run, stages)
+    table = stage_logits(scorers, CropCache.open(crops), splits=(FIT, REPORT), draws=draws, seed=seed)
+    if len(scorers) == len(NETWORKS):
+        table.to_parquet(run / LOGITS_FILE, index=False)
     return table
 
 
@@ -140,9 +149,8 @@ def choose_policy(
     if file_text(run / stacking.TREES_FILE) != model.booster.model_to_string():
         raise DataError(f"{run / stacking.TREES_FILE}: not the trees of these logits; run `python -m training stack`")
     if served:
-        table = stage_logits(
-            served_scorers(run / SERVED), CropCache.open(crops), splits=(FIT, REPORT), draws=draws, seed=SEED
-        )
+        scorers = served_scorers(run, run / SERVED)
+        table = stage_logits(scorers, CropCache.open(crops), splits=(FIT, REPORT), draws=draws, seed=SEED)
         table.to_parquet(run / SERVED_LOGITS_FILE, index=False)
     else:
         table = _calibrated(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,14 +16,18 @@ from rich.progress import track
 
 from awarenet.errors import DataError, ModelError
 from awarenet.faces import CROP_SCALE
+from awarenet.policy import file_sha256
 from awarenet.quality import compression, sharpness
 from awarenet.stages import EFFICIENTNET, FACE, FAST_FILTER, FEATURES, GENCONVIT, NETWORKS, Stage
 from training.crops import CACHE_SCALE, TABLE_FILE, CropCache
 from training.datasets.splits import require_apart
 from training.loader import validation_pairs
+from training.remembered import Remembered
 
 LOGITS_FILE: Final = "logits.parquet"
 SERVED_LOGITS_FILE: Final = "served_logits.parquet"
+MEMORY: Final = "scored"
+"""Folder of a run where the outputs of each network are kept, face by face."""
 
 OUTPUTS: Final[Mapping[Stage, Mapping[str, tuple[str, int]]]] = {
     FAST_FILTER: {"fast_filter_logit": ("logit", 0)},
@@ -43,52 +48,33 @@ TrainStage = Callable[[Stage, Path, Path], None]
 """Trains a stage on a crop cache (second) into a run folder (third), as `<run>/<stage>.safetensors` and `.json`."""
 
 
-def trained_scorers(run: Path) -> dict[Stage, Scorer]:
-    """The saved stages of a run, without their temperatures.
+def trained_scorers(run: Path, stages: Sequence[Stage] = NETWORKS) -> dict[Stage, Remembered]:
+    """The saved stages of a run, without their temperatures; what they have scored before is remembered.
 
     Raises:
         ModelError: A stage is missing.
     """
-    import torch
-
-    from training import networks
-
-    def scorer(stage: Stage) -> Scorer:
-        network = networks.load(run / stage.name).get_submodule("network")  # the logits before their temperature
-
-        @torch.inference_mode()
-        def score(faces: Faces) -> dict[str, NDArray[np.float32]]:
-            return {name: value.float().numpy() for name, value in network(torch.from_numpy(faces)).items()}
-
-        return score
-
-    return {stage: scorer(stage) for stage in NETWORKS}
+    scorers: dict[Stage, Remembered] = {}
+    for stage in stages:
+        weights = run / f"{stage.name}.safetensors"
+        if not weights.is_file():
+            raise ModelError(f"{weights}: missing; train it with `python -m training train`")
+        scorers[stage] = Remembered(partial(_trained, run, stage), _memory(run, stage, weights))
+    return scorers
 
 
-def served_scorers(models: Path, *, threads: int = 1) -> dict[Stage, Scorer]:
+def served_scorers(run: Path, models: Path) -> dict[Stage, Remembered]:
     """The exported graphs, as they will be served; their logits carry their temperatures.
 
     Args:
+        run: The run folder, where scores are remembered.
         models: Folder with `<stage>.onnx`, `<stage>/model.onnx` or `<stage>/1/model.onnx`.
-        threads: Threads of ONNX Runtime.
 
     Raises:
-        ModelError: A graph is missing or does not load.
+        ModelError: A graph is missing; or, at the first face, does not load.
     """
-    import onnxruntime
-
-    def scorer(path: Path) -> Scorer:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's errors have no common base
-            raise ModelError(f"{path}: ONNX Runtime cannot load it ({error}); export it again") from error
-        names = [output.name for output in session.get_outputs()]
-        return lambda faces: dict(zip(names, session.run(names, {FACE.name: faces}), strict=True))
-
-    return {stage: scorer(path) for stage, path in served_models(models).items()}
+    graphs = served_models(models)
+    return {stage: Remembered(partial(_served, path), _memory(run, stage, path)) for stage, path in graphs.items()}
 
 
 def served_models(models: Path) -> dict[Stage, Path]:
@@ -161,6 +147,9 @@ def stage_logits(
         if len(pending) == batch:
             flush()
     flush()
+    for scorer in scorers.values():
+        if isinstance(scorer, Remembered):
+            scorer.save()
     scores = pd.DataFrame(np.concatenate(blocks), columns=list(FEATURES))
     named = pd.DataFrame(records)
     scores["face_px"] = named.pop("face_px").to_numpy(np.float32)
@@ -171,13 +160,13 @@ def features(scorers: Mapping[Stage, Scorer], faces: Faces) -> NDArray[np.float3
     """The meta-model's features of faces, float32 `[N, F]`; `face_px` is NaN, for the caller to fill.
 
     Args:
-        scorers: Every neural stage.
+        scorers: The neural stages; the columns of one that is not given stay NaN.
         faces: uint8 `[N, 256, 256, 3]`.
     """
     block = np.full((len(faces), len(FEATURES)), np.nan, np.float32)
-    for stage, columns in OUTPUTS.items():
-        outputs = scorers[stage](faces)
-        for name, (output, column) in columns.items():
+    for stage, scorer in scorers.items():
+        outputs = scorer(faces)
+        for name, (output, column) in OUTPUTS[stage].items():
             block[:, FEATURES.index(name)] = outputs[output][:, column]
     block[:, FEATURES.index("sharpness")] = sharpness(faces)
     block[:, FEATURES.index("compression")] = compression(faces)
@@ -275,6 +264,38 @@ def _finite(value: object) -> object:
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _trained(run: Path, stage: Stage) -> Scorer:
+    import torch
+
+    from training import networks
+
+    network = networks.load(run / stage.name).get_submodule("network")  # the logits before their temperature
+
+    @torch.inference_mode()
+    def score(faces: Faces) -> dict[str, NDArray[np.float32]]:
+        return {name: value.float().numpy() for name, value in network(torch.from_numpy(faces)).items()}
+
+    return score
+
+
+def _served(path: Path) -> Scorer:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no common base
+        raise ModelError(f"{path}: ONNX Runtime cannot load it ({error}); export it again") from error
+    names = [output.name for output in session.get_outputs()]
+    return lambda faces: dict(zip(names, session.run(names, {FACE.name: faces}), strict=True))
+
+
+def _memory(run: Path, stage: Stage, weights: Path) -> Path:
+    return run / MEMORY / f"{stage.name}-{file_sha256(weights)[:16]}.npz"
 
 
 def _faces(

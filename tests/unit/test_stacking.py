@@ -17,6 +17,7 @@ from awarenet.stages import FEATURES, NETWORKS, Stage
 from tests.unit.synthetic_logits import make_crops, make_table
 from training import logits, stacking
 from training.crops import TABLE_FILE, CropCache
+from training.remembered import Remembered
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +180,25 @@ def test_folds_are_balanced_and_do_not_depend_on_order(names: set[str], seed: in
     sizes = np.bincount(list(dealt.values()), minlength=4)
     assert sizes.max() - sizes.min() <= 1
     assert dealt == stacking.group_folds(sorted(names, reverse=True), 4, seed=seed)
+
+
+def test_a_network_runs_once_on_a_face_and_anew_on_a_changed_one(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def load() -> logits.Scorer:
+        def score(faces: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+            seen.append(len(faces))
+            return mean_of_channels(faces)
+
+        return score
+
+    faces = np.random.default_rng(0).integers(0, 256, (5, 256, 256, 3), np.uint8)
+    first = Remembered(load, tmp_path / "deep" / "scores.npz")
+    expected = mean_of_channels(faces)
+    np.testing.assert_array_equal(first(faces)["logit"], expected["logit"])
+    np.testing.assert_array_equal(first(faces[::-1])["residual"], expected["residual"][::-1])
+    first.save()
+    again = Remembered(load, tmp_path / "deep" / "scores.npz")
+    faces[2, 0, 0, 0] ^= 1
+    np.testing.assert_array_equal(again(faces)["logit"], mean_of_channels(faces)["logit"])
+    assert seen == [5, 1]
