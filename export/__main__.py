@@ -51,7 +51,7 @@ def onnx(run: Run, stages: Names = None) -> None:
 
 
 @app.command()
-def int8(run: Run, crops: Crops, faces: Faces = 640, stages: Names = None) -> None:
+def int8(run: Run, crops: Crops, faces: Faces = 400, stages: Names = None) -> None:
     """FP32 graphs to INT8, keeping in float what harms the scores of held-out people; exit code 1 where that fails."""
     from export.int8 import quantise
     from export.samples import Samples
@@ -107,7 +107,7 @@ def parity(
     run: Run,
     crops: Crops,
     test_crops: Annotated[list[Path] | None, typer.Option(help="Crop cache to compare on as a whole, too.")] = None,
-    faces: Faces = 640,
+    faces: Faces = 400,
     server: Annotated[str | None, typer.Option(help="URL of a server of the same models, to compare as well.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="JSON file; default: parity.json in the run's export folder.")
@@ -183,7 +183,7 @@ def tensorrt(
 
 
 @app.command("all")
-def everything(run: Run, crops: Crops, out: Out, faces: Faces = 640) -> None:
+def everything(run: Run, crops: Crops, out: Out, faces: Faces = 400) -> None:
     """A finished run to a model repository: graphs, INT8, trees, policy on the served models, assembly, gates."""
     onnx(run)
     int8(run, crops, faces)
@@ -203,30 +203,35 @@ def _samples(crops: Path, test_crops: list[Path], faces: int) -> Samples:
 
 def _gates(run: Path, samples: Samples, server: str | None) -> Iterator[Gate]:
     from awarenet.runtime.inprocess import InProcessRuntime
+    from awarenet.runtime.triton import TritonRuntime
+    from awarenet.trees import CompiledTrees
     from export.difference import QUANTISED, TRANSLATED
-    from export.parity import cascade_gate, int8_gate, onnx_gate, trees_gate
+    from export.inference import run_graph
+    from export.parity import cascade_gate, network_gate, run_cascade, run_torch, trees_gate
     from export.trees import TEXT_FILE
 
-    for stage in NETWORKS:
-        graph = _require(model_path(_float(run), stage), "onnx")
-        yield onnx_gate(run / stage.name, graph, stage, samples)
-        yield int8_gate(graph, _require(model_path(_served(run), stage), "int8"), stage, samples)
     policy = Policy.load(run / POLICY_FILE, _served_hashes(run))
-    # Not opened from a signed repository: these folders are what one is made of.
-    served = InProcessRuntime(ModelRepository(_served(run), policy))
-    evidence = served.score(samples.faces, route="full").evidence
-    yield trees_gate(run / TEXT_FILE, model_path(_served(run), META_MODEL), evidence, samples)
-    float_root = _with_trees(run)
-    precise = InProcessRuntime(ModelRepository(float_root, policy))
-    yield cascade_gate("cascade: FP32, INT8", precise, served, samples, QUANTISED)
+    precise, served = {}, {}
+    for stage in NETWORKS:
+        precise[stage] = run_graph(_require(model_path(_float(run), stage), "onnx"), samples.faces)
+        served[stage] = run_graph(model_path(_served(run), stage), samples.faces)
+        trained = run_torch(run / stage.name, samples.faces)
+        yield network_gate(f"{stage.name}: PyTorch, ONNX", trained, precise[stage], samples, TRANSLATED)
+        yield network_gate(f"{stage.name}: ONNX, INT8", precise[stage], served[stage], samples, QUANTISED)
+    source = model_path(_served(run), META_MODEL)
+    decide = CompiledTrees(source).predict
+    evidence = run_cascade(served, samples.faces, policy, decide, full=True).evidence
+    yield trees_gate(run / TEXT_FILE, source, evidence, samples)
+    before, after = (run_cascade(outputs, samples.faces, policy, decide) for outputs in (precise, served))
+    yield cascade_gate("cascade: FP32, INT8", before, after, policy.decide_at, samples, QUANTISED)
     if server is not None:
-        from awarenet.runtime.triton import TritonRuntime
-
-        remote = TritonRuntime(server)
+        # Not opened from a signed repository: this folder is what one is made of.
+        here, there = InProcessRuntime(ModelRepository(_served(run), policy)), TritonRuntime(server)
         try:
-            yield cascade_gate("cascade: in-process, Triton", served, remote, samples, TRANSLATED)
+            before, after = here.score(samples.faces), there.score(samples.faces)
         finally:
-            remote.close()
+            there.close()
+        yield cascade_gate("cascade: in-process, Triton", before, after, policy.decide_at, samples, TRANSLATED)
 
 
 def _choose_policy(run: Path, crops: Path) -> None:
@@ -246,14 +251,6 @@ def _choose_policy(run: Path, crops: Path) -> None:
 
 def _served_hashes(run: Path) -> dict[str, str]:
     return {stage.name: file_sha256(_require(model_path(_served(run), stage), "int8")) for stage in JUDGED}
-
-
-def _with_trees(run: Path) -> Path:
-    """The FP32 graphs with the served trees beside them, so that a runtime can load them together."""
-    target = model_path(_float(run), META_MODEL)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(model_path(_served(run), META_MODEL).read_bytes())
-    return _float(run)
 
 
 def _float(run: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,21 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from awarenet.cascade import Decisions
-from awarenet.runtime import Runtime
+from awarenet.cascade import Decide, Decisions, StageCall, StageOutputs, cascade, drive
+from awarenet.policy import Policy
 from awarenet.stages import FEATURES, Stage
 from awarenet.trees import CompiledTrees
-from export.difference import (
-    COMPILED,
-    QUANTISED,
-    TRANSLATED,
-    Difference,
-    Floats,
-    Tolerance,
-    compare,
-    compare_outputs,
-)
-from export.inference import Outputs, run_graph
+from export.difference import COMPILED, Difference, Floats, Tolerance, compare, compare_outputs
+from export.inference import Outputs
 from export.samples import Samples
 
 _TORCH_BATCH: Final = 8
@@ -58,25 +49,17 @@ class Gate:
         return {"step": self.step, "passed": self.passed, "tolerance": allowed, **self.difference.to_dict()}
 
 
-def onnx_gate(stem: Path, graph: Path, stage: Stage, samples: Samples) -> Gate:
-    """PyTorch against its ONNX graph.
+def network_gate(step: str, reference: Outputs, candidate: Outputs, samples: Samples, tolerance: Tolerance) -> Gate:
+    """Two forms of one network, by their outputs.
 
     Args:
-        stem: The trained stage, for `training.networks.load`.
-        graph: The FP32 graph.
-        stage: The stage.
-        samples: Faces to compare on.
+        step: What is compared, in words.
+        reference: Outputs of the one form for `samples`.
+        candidate: Outputs of the other.
+        samples: The faces.
+        tolerance: What is allowed.
     """
-    reference, candidate = run_torch(stem, samples.faces), run_graph(graph, samples.faces)
-    difference = compare_outputs(reference, candidate, samples.labels, samples.subsets)
-    return Gate(f"{stage.name}: PyTorch, ONNX", difference, TRANSLATED)
-
-
-def int8_gate(graph: Path, quantised: Path, stage: Stage, samples: Samples) -> Gate:
-    """The FP32 graph against the INT8 graph."""
-    reference, candidate = run_graph(graph, samples.faces), run_graph(quantised, samples.faces)
-    difference = compare_outputs(reference, candidate, samples.labels, samples.subsets)
-    return Gate(f"{stage.name}: ONNX, INT8", difference, QUANTISED)
+    return Gate(step, compare_outputs(reference, candidate, samples.labels, samples.subsets), tolerance)
 
 
 def trees_gate(text: Path, source: Path, features: Floats, samples: Samples) -> Gate:
@@ -101,27 +84,49 @@ def trees_gate(text: Path, source: Path, features: Floats, samples: Samples) -> 
     return Gate("meta_model: LightGBM, C", difference, COMPILED)
 
 
-def cascade_gate(step: str, reference: Runtime, candidate: Runtime, samples: Samples, tolerance: Tolerance) -> Gate:
-    """Two runtimes against each other, by the cascade route, at the reference's verdict threshold.
+def cascade_gate(
+    step: str, reference: Decisions, candidate: Decisions, decide_at: float, samples: Samples, tolerance: Tolerance
+) -> Gate:
+    """Two cascades, by their decisions.
 
     Args:
         step: What is compared, in words.
-        reference: The one runtime.
-        candidate: The other.
-        samples: Faces to compare on.
-        tolerance: What is allowed.
+        reference: Decisions of the one for `samples`.
+        candidate: Decisions of the other.
+        decide_at: P(fake) from which the verdict is fake.
+        samples: The faces.
+        tolerance: What is allowed of the logits of P(fake), and of verdicts.
     """
-    before, after = reference.score(samples.faces), candidate.score(samples.faces)
-    decide_at = np.array([reference.policy.decide_at])
     difference = compare(
-        _logit(before.probability)[:, None],
-        _logit(after.probability)[:, None],
+        _logit(reference.probability)[:, None],
+        _logit(candidate.probability)[:, None],
         samples.labels,
         samples.subsets,
-        threshold=float(_logit(decide_at)[0]),
-        other=_cascade_differences(before, after),
+        threshold=float(_logit(np.array([decide_at]))[0]),
+        other=_cascade_differences(reference, candidate),
     )
     return Gate(step, difference, tolerance)
+
+
+def run_cascade(
+    outputs: Mapping[Stage, Outputs], faces: NDArray[np.uint8], policy: Policy, decide: Decide, *, full: bool = False
+) -> Decisions:
+    """The cascade over stages that have run already.
+
+    Args:
+        outputs: What each stage said about every face.
+        faces: uint8 `[N, 256, 256, 3]`.
+        policy: The thresholds.
+        decide: The meta-model.
+        full: Whether every face goes through every stage.
+    """
+    count = len(faces)
+    unknown = np.full(count, np.nan, np.float32)
+
+    def run(call: StageCall) -> tuple[StageOutputs, ...]:
+        return tuple({name: array[call.rows] for name, array in outputs[stage].items()} for stage in call.stages)
+
+    return drive(cascade(faces, unknown, np.full(count, full), policy, decide), run)
 
 
 def run_torch(stem: Path, faces: NDArray[np.uint8]) -> Outputs:

@@ -13,9 +13,11 @@ import pytest
 from awarenet.errors import ModelError
 from awarenet.repository import ModelRepository, model_path, write_manifest
 from awarenet.runtime.inprocess import InProcessRuntime
-from awarenet.stages import EFFICIENTNET, FAST_FILTER, FEATURES, META_MODEL
+from awarenet.stages import EFFICIENTNET, FAST_FILTER, FEATURES, META_MODEL, NETWORKS
+from awarenet.trees import CompiledTrees
 from export.difference import COMPILED, QUANTISED, TRANSLATED
-from export.parity import cascade_gate, int8_gate, trees_gate
+from export.inference import run_graph
+from export.parity import cascade_gate, network_gate, run_cascade, trees_gate
 from export.samples import Samples
 from tests import tiny_repository
 from tests.tiny_repository import DOUBTFUL_FAKE, DOUBTFUL_REAL, SURELY_FAKE, SURELY_REAL
@@ -44,19 +46,24 @@ def _path() -> dict[str, str]:
 
 
 def test_a_cascade_equals_itself(root: Path, samples: Samples) -> None:
-    runtime = InProcessRuntime(root)
-    gate = cascade_gate("itself", runtime, runtime, samples, TRANSLATED)
+    here = InProcessRuntime(root)
+    outputs = {stage: run_graph(model_path(root, stage), samples.faces) for stage in NETWORKS}
+    decide = CompiledTrees(model_path(root, META_MODEL)).predict
+    replayed = run_cascade(outputs, samples.faces, here.policy, decide)
+    gate = cascade_gate("itself", here.score(samples.faces), replayed, here.policy.decide_at, samples, TRANSLATED)
     assert gate.passed
     assert gate.difference.auc == {"painted": 1.0}
+    assert gate.difference.other["other_exits"] == 0
     assert gate.to_dict()["passed"] is True
 
 
-def test_another_stage_is_stopped_even_where_the_cascade_looks_well(root: Path, samples: Samples) -> None:
+def test_another_stage_is_stopped_the_cascade_looks_well(root: Path, samples: Samples) -> None:
     fast, other = model_path(root, FAST_FILTER), model_path(root, EFFICIENTNET)
-    gate = int8_gate(fast, other, FAST_FILTER, samples)
+    gate = network_gate(
+        "red, green", run_graph(fast, samples.faces), run_graph(other, samples.faces), samples, QUANTISED
+    )
     assert not gate.passed
     assert gate.difference.flips == 0.5, "red decides the one, green the other: both certain faces change sides"
-    assert gate.tolerance == QUANTISED
 
 
 def test_trees_pass_and_their_negation_does_not(root: Path, samples: Samples, tmp_path: Path) -> None:
