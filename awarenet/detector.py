@@ -13,7 +13,7 @@ import numpy as np
 
 from awarenet.cascade import Decisions
 from awarenet.errors import AwareNetError
-from awarenet.faces import FaceBox, FaceCrop, FaceDetector, crop_face
+from awarenet.faces import POOR_PX, FaceBox, FaceCrop, FaceDetector, crop_face
 from awarenet.media import Clip, MediaLimits, read_picture, sniff
 from awarenet.runtime import Runtime
 from awarenet.stages import FACE_SIZE, FEATURES, Route
@@ -25,9 +25,6 @@ DEFAULT_FRAMES: Final = 16
 
 MAX_FACES: Final = 256
 """Most faces scored in one picture or frame; the largest are taken."""
-
-POOR_PX: Final = FACE_SIZE // 4
-"""A crop with a smaller side in source pixels is too poor to judge: it is listed, but does not carry the verdict."""
 
 
 @dataclass
@@ -191,7 +188,7 @@ def _some(part: int, whole: int) -> str:
 def _face_verdicts(found: _Found, decisions: Decisions) -> list[FaceVerdict]:
     return [
         FaceVerdict(
-            box=(crop.box.x, crop.box.y, crop.box.width, crop.box.height),
+            box=(round(crop.box.x, 2), round(crop.box.y, 2), round(crop.box.width, 2), round(crop.box.height, 2)),
             track=track,
             probability=float(probability),
             exit_stage=int(stage),

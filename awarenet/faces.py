@@ -14,6 +14,9 @@ from awarenet.stages import FACE_SIZE
 CROP_SCALE = 1.3
 """Side of the crop as a multiple of the longer side of the face box."""
 
+POOR_PX = FACE_SIZE // 4
+"""A crop with a smaller side in source pixels is too poor to judge: it is listed, but does not carry the verdict."""
+
 
 @dataclass(frozen=True)
 class FaceBox:

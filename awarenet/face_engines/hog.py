@@ -20,8 +20,11 @@ SHIFT_Y = -0.07
 WIDTH = 0.91
 HEIGHT = 1.27
 
+_LEAST = 80
+"""Width of the detector's window in pixels."""
+
 _LEAST_SIDE = 320
-"""Pictures are enlarged to this long side: the detector's window is 80 pixels wide."""
+"""Pictures are enlarged to this long side, so that the window fits into them several times."""
 
 _BORDER = 0.25
 """Grey added on every side, as a share of the long side, where a face may fill the picture."""
@@ -50,7 +53,7 @@ class HogDetector:
 
     def detect(self, image: NDArray[np.uint8], *, thorough: bool = True) -> list[FaceBox]:
         """Finds the faces of one picture; see `awarenet.faces.FaceDetector.detect`."""
-        return search(image, self._find, sure=_logistic(_SURE_SCORE), thorough=thorough)
+        return search(image, self._find, least=_LEAST, sure=_logistic(_SURE_SCORE), thorough=thorough)
 
     def _find(self, image: NDArray[np.uint8]) -> list[FaceBox]:
         ratio = max(1.0, _LEAST_SIDE / max(image.shape[:2]))

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from awarenet.faces import FaceBox, overlap
+from awarenet.faces import CROP_SCALE, POOR_PX, FaceBox, overlap
 
 Image = NDArray[np.uint8]
 Find = Callable[[Image], list[FaceBox]]
@@ -20,10 +20,13 @@ SIDE = 640
 FINE_SIDE = 1920
 """Long side of the second pass over larger pictures."""
 
-SMALL = 48
-"""A face below this many pixels in the first pass says that smaller ones may have been missed."""
+_JUDGED = POOR_PX / CROP_SCALE
+"""Faces with fewer source pixels are too poor to judge: a second pass that could only add such faces is left out."""
 
-LEAST = 16
+_NEAR = 2.5
+"""A face under so many times the engine's least says that smaller ones may have been missed."""
+
+LEAST_SIDE = 16
 """Pictures with a side below this are not searched: no engine finds a face in them."""
 
 _SAME = 0.4
@@ -33,24 +36,25 @@ _INSIDE = 0.7
 """A box with more than this share inside another is a part of the same face."""
 
 
-def search(image: Image, find: Find, *, sure: float, thorough: bool) -> list[FaceBox]:
+def search(image: Image, find: Find, *, least: int, sure: float, thorough: bool) -> list[FaceBox]:
     """Finds small faces in large pictures and faces in pictures that lie on their side.
 
-    The first pass looks at the whole picture at `SIDE`. Where the picture is larger and that pass found nothing, or
-    small faces, a second pass at `FINE_SIDE` adds small faces. Where no face is sure, the quarter turns compete: the
-    engines find a turned face now and then, but with less confidence, and its crop would be useless. Turned pictures
-    are looked at in the first pass alone.
+    The first pass looks at the whole picture at `SIDE`. Where that may have missed faces that are large enough to be
+    judged, because it found none or small ones, a second pass at `FINE_SIDE` adds small faces. Where no face is sure,
+    the quarter turns compete in the first pass: the engines find a turned face now and then, but with less confidence,
+    and its crop would be useless.
 
     Args:
         image: uint8 `[H, W, 3]`, RGB.
         find: The engine, at one scale: boxes in pixels of the picture it is given.
+        least: Side in pixels from which the engine finds faces reliably.
         sure: Score from which a face is taken as upright without comparing turns.
         thorough: Whether to try turns at all.
 
     Returns:
         Boxes in pixels of `image`, largest first.
     """
-    boxes = _upright(image, find)
+    boxes = _upright(image, find, least)
     if thorough and not any(box.score >= sure for box in boxes):
         for turn in (1, 3, 2):
             turned, _ = _at(np.ascontiguousarray(np.rot90(image, turn)), find, SIDE)
@@ -59,12 +63,13 @@ def search(image: Image, find: Find, *, sure: float, thorough: bool) -> list[Fac
     return sorted(boxes, key=lambda box: (-box.side, box.x, box.y))
 
 
-def _upright(image: Image, find: Find) -> list[FaceBox]:
+def _upright(image: Image, find: Find, least: int) -> list[FaceBox]:
     boxes, ratio = _at(image, find, SIDE)
-    if ratio < 1 and (not boxes or min(box.side for box in boxes) * ratio < SMALL):
+    near = _NEAR * least / ratio
+    if ratio * _JUDGED < least and ratio < 1 and min((box.side for box in boxes), default=0) < near:
         fine, _ = _at(image, find, FINE_SIDE)
         # Large boxes of the fine pass are parts of faces more often than faces that the first pass missed.
-        boxes = suppress(boxes + [box for box in fine if box.side * ratio < 2 * SMALL])
+        boxes = suppress(boxes + [box for box in fine if box.side < 2 * near])
     return boxes
 
 
@@ -73,7 +78,7 @@ def _at(image: Image, find: Find, side: int) -> tuple[list[FaceBox], float]:
     height, width = image.shape[:2]
     ratio = min(1.0, side / max(height, width))
     size = round(width * ratio), round(height * ratio)
-    if min(size) < LEAST:
+    if min(size) < LEAST_SIDE:
         return [], ratio
     small = image if ratio == 1 else np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     return [_scale(box, width / size[0], height / size[1]) for box in find(small)], ratio

@@ -31,6 +31,7 @@ MODEL_URLS = (
 MODEL_VARIABLE = "AWARENET_YUNET"
 """Environment variable that names the file."""
 
+_LEAST = 20
 _SCORE = 0.6
 _OVERLAP = 0.3
 _CANDIDATES = 5000
@@ -137,7 +138,7 @@ class YuNetDetector:
 
     def detect(self, image: NDArray[np.uint8], *, thorough: bool = True) -> list[FaceBox]:
         """Finds the faces of one picture; see `awarenet.faces.FaceDetector.detect`."""
-        return search(image, self._find, sure=_SURE, thorough=thorough)
+        return search(image, self._find, least=_LEAST, sure=_SURE, thorough=thorough)
 
     def _find(self, image: NDArray[np.uint8]) -> list[FaceBox]:
         engine: cv2.FaceDetectorYN | None = getattr(self._local, "engine", None)

@@ -16,6 +16,7 @@ import numpy as np
 from awarenet import __version__
 from awarenet.cascade import sigmoid
 from awarenet.errors import MediaError, ReportError
+from awarenet.faces import POOR_PX
 from awarenet.media import MediaLimits
 from awarenet.policy import Policy
 from awarenet.report.thumbnails import Scene, scenes
@@ -145,7 +146,7 @@ class HtmlReport:
             policy=self._policy,
             version=__version__,
             made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-            face_size=FACE_SIZE,
+            poor_px=POOR_PX,
         )
 
     def _people(self, verdict: Verdict) -> list[Person]:

@@ -12,10 +12,9 @@ import structlog
 import typer
 
 from awarenet.errors import AwareNetError
+from awarenet.runtime.choice import DEFAULT_REPOSITORY
 from awarenet.runtime.installation import Target
 from awarenet.runtime.server import TritonServer
-
-DEFAULT_REPOSITORY = Path("model_repository")
 
 _log = structlog.get_logger("serve")
 

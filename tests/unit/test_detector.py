@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from awarenet.cascade import Decisions
-from awarenet.detector import MAX_FACES, POOR_PX, Detector
+from awarenet.detector import MAX_FACES, Detector
 from awarenet.errors import Unavailable
-from awarenet.faces import FaceBox
+from awarenet.faces import POOR_PX, FaceBox
 from awarenet.media import MediaLimits
 from awarenet.policy import Leakage, Policy
 from awarenet.runtime.inprocess import InProcessRuntime

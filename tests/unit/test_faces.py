@@ -146,7 +146,7 @@ def test_boxes_come_back_from_every_turn_of_the_search() -> None:
 
     for turn in range(4):
         image = np.ascontiguousarray(np.rot90(picture, -turn))
-        (box,) = search(image, find, sure=0.9, thorough=True)
+        (box,) = search(image, find, least=20, sure=0.9, thorough=True)
         assert box.turn == turn and box.score == 0.95
         crop = crop_face(image, box, size=48)
         expected = crop_face(picture, truth, size=48)
