@@ -133,11 +133,15 @@ def policy(
     console.print(chosen.to_json())
 
 
-def card(run: Run, crops: Crops) -> None:
-    """Writes the model cards from the files of a run (cards/*.md)."""
+def card(
+    run: Run,
+    crops: Crops,
+    out: Annotated[Path | None, typer.Option(help="Folder for <stage>/README.md; default: the run's cards.")] = None,
+) -> None:
+    """Writes the model cards from the files of a run (cards/<stage>/README.md)."""
     from training.model_card import write_cards
 
-    for path in write_cards(run, crops):
+    for path in write_cards(run, crops, out):
         console.print(path)
 
 

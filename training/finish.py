@@ -8,7 +8,7 @@
     <run>/export/served/...                INT8 graphs and compiled trees (`python -m export`)
     <run>/served_logits.parquet            what those graphs say about the same people                 `choose_policy`
     <run>/policy.json, policy_report.json, deferral.csv, deferral.png                                  `choose_policy`
-    <run>/cards/*.md                       model cards                                     `training.model_card`
+    <run>/cards/<stage>/README.md          model cards                                     `training.model_card`
 
 People: temperatures and trees are fitted on the calibration people, and reported out of fold on them and plainly on the
 validation people. Thresholds are chosen on both, because no stage was trained on either and a bound needs people; the

@@ -17,6 +17,7 @@ from training.stacking import STACKING_FILE, TREES_FILE
 from training.threshold_policy import REPORT_FILE
 
 CARDS: Final = "cards"
+CARD_FILE: Final = "README.md"
 EVALUATION: Final = Path("evaluation") / "report.json"
 """Where `awarenet evaluate --out <run>/evaluation` leaves its figures, for the cascade's card."""
 
@@ -27,23 +28,31 @@ _LIMITS = (
     "A probability is evidence, not proof. Decisions about people need more than it.",
 )
 
+_SOURCES: Final[Mapping[str, str]] = {
+    "open/us_officials": "Official portraits collected by CivilServiceUSA (us-house, us-senate, us-governors), MIT",
+    "open/london_faces": "DeBruine & Jones (2017), Face Research Lab London Set, figshare, "
+    "doi 10.6084/m9.figshare.5047666, CC BY 4.0",
+}
+"""Where the faces of a subset come from, as their licences ask to be told."""
+
 Row = Sequence[object]
 
 
-def write_cards(run: Path, crops: Path) -> list[Path]:
+def write_cards(run: Path, crops: Path, out: Path | None = None) -> list[Path]:
     """Writes one Markdown card a stage, for the meta-model and for the cascade.
 
     Args:
         run: The run folder; a card is written for whatever has been finished in it.
         crops: The crop cache that the stages were trained on.
+        out: Folder for `<stage>/README.md`, as in a model repository; `<run>/cards` when None.
 
     Returns:
-        The files, below `<run>/cards`.
+        The files.
 
     Raises:
         DataError: A file is malformed, or nothing in the run is finished.
     """
-    out = run / CARDS
+    out = out or run / CARDS
     data = _data(crops)
     texts: dict[str, str] = {}
     for stage in NETWORKS:
@@ -55,13 +64,14 @@ def write_cards(run: Path, crops: Path) -> list[Path]:
         texts[CASCADE.name] = _cascade_card(run)
     if not texts:
         raise DataError(f"{run}: nothing to describe; train a stage with `python -m training train`")
+    paths = {name: out / name / CARD_FILE for name in texts}
     try:
-        out.mkdir(exist_ok=True)
-        for name, text in texts.items():
-            (out / f"{name}.md").write_text(text, encoding="utf-8")
+        for name, path in paths.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(texts[name], encoding="utf-8")
     except OSError as error:
-        raise DataError(f"{out}: cannot be written ({error}); name a writable run folder") from error
-    return [out / f"{name}.md" for name in texts]
+        raise DataError(f"{out}: cannot be written ({error}); name a writable folder") from error
+    return list(paths.values())
 
 
 def _network_card(run: Path, stage: Stage, data: str) -> str:
@@ -192,7 +202,10 @@ def _data(crops: Path) -> str:
     ]
     note = _json(crops / NOTE_FILE) if (crops / NOTE_FILE).is_file() else {}
     heading = ("subset", "split", "faces", "of them fake", "people")
-    return _table(heading, counts) + "\n\n" + _sentence("Seed of the split", note.get("seed"))
+    sources = [
+        f"{name}: {_SOURCES.get(name, 'source and licence not recorded')}." for name in sorted(set(table["subset"]))
+    ]
+    return "\n\n".join([_table(heading, counts), _sentence("Seed of the split", note.get("seed")), _list(sources)])
 
 
 def _training_figures(summary: Mapping[str, Any] | None) -> str:

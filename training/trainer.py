@@ -34,6 +34,7 @@ from awarenet.errors import DataError, ModelError
 from awarenet.evaluation.metrics import auc, bootstrap_interval
 from training import networks
 from training.crops import CropCache
+from training.hints import Hints, load_teacher
 from training.loader import Batch, Schedule, TrainingPairs, training_batches, validation_pairs
 from training.networks.stage_network import StageNetwork
 
@@ -57,6 +58,7 @@ class TrainConfig:
         weight_decay: AdamW's.
         clip: Largest gradient norm.
         mask_weight: Weight of the mask head's loss.
+        hint_weight: Weight of the distance from a teacher's features, where there is a teacher.
         average: Decay per step of the moving average of the weights, which is what is kept.
         precision: Lightning Fabric's name for it, e.g. `32-true` or `bf16-mixed`.
         schedule: What is shown when.
@@ -71,6 +73,7 @@ class TrainConfig:
     weight_decay: float = 0.02
     clip: float = 2.0
     mask_weight: float = 2.0
+    hint_weight: float = 1.0
     average: float = 0.995
     precision: str = "bf16-mixed"
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=4000))
@@ -91,13 +94,14 @@ class TrainConfig:
             raise DataError(f"training: {path} is not a training configuration ({error})") from error
 
 
-def train(
+def train(  # noqa: C901  (a trainer reads top to bottom)
     config: TrainConfig,
     crops: Path,
     run: Path,
     *,
     minutes: float | None = None,
     init: Path | None = None,
+    teacher: Path | None = None,
     development: Path | None = None,
     workers: int = 1,
     checkpoint_every: int = 200,
@@ -110,6 +114,7 @@ def train(
         run: Folder of the run: checkpoint, TensorBoard metrics, and at the end `<stage>.safetensors` and `.json`.
         minutes: Wall-clock budget; replaces the schedule's length by what the measured step rate allows.
         init: Weights (`.safetensors`) to start from.
+        teacher: A saved stage (path without suffix) whose features are hints for this one.
         development: Crop cache that is reported on at the end and never selected on.
         workers: Processes that make batches.
         checkpoint_every: Steps between checkpoints.
@@ -137,13 +142,16 @@ def train(
         log.info("%.1f minutes allow %d steps", minutes, schedule.steps)
 
     average = copy.deepcopy(bare).to(fabric.device).eval().requires_grad_(False)
-    network, optimizer = fabric.setup(
-        # Fused: one call for all tensors; on CPU the loop over them would cost a fifth of a step.
-        bare,
-        torch.optim.AdamW(parameter_groups(bare, config.weight_decay), lr=config.learning_rate, fused=True),
-    )
+    bare_hints = None if teacher is None else Hints(load_teacher(teacher).to(fabric.device), bare)
+    groups = parameter_groups(bare, config.weight_decay) + parameter_groups(bare_hints, 0.0)
+    # Fused: one call for all tensors; on CPU the loop over them would cost a fifth of a step.
+    network, optimizer = fabric.setup(bare, torch.optim.AdamW(groups, lr=config.learning_rate, fused=True))
+    modules: dict[str, Any] = {"network": network, "optimizer": optimizer}
+    hints = None if bare_hints is None else fabric.setup_module(bare_hints)
+    if hints is not None:
+        modules["hints"] = hints
     if checkpoint.exists():
-        rest = fabric.load(checkpoint, {"network": network, "optimizer": optimizer})
+        rest = fabric.load(checkpoint, modules)
         average.load_state_dict(rest["average"])
         schedule, start = Schedule(**rest["schedule"]), rest["step"]
         log.info("resumed at step %d of %d", start, schedule.steps)
@@ -164,7 +172,10 @@ def train(
                 group["lr"] = config.learning_rate * one_cycle(step / schedule.steps)
 
             network.train()
-            losses = losses_of(network(batch.faces), batch, config.mask_weight)
+            outputs = network(batch.faces)
+            losses = losses_of(outputs, batch, config.mask_weight)
+            if hints is not None:
+                losses["hint"] = config.hint_weight * hints(batch.faces, outputs["features"])
             fabric.backward(torch.stack(list(losses.values())).sum())
             norm = fabric.clip_gradients(network, optimizer, max_norm=config.clip, error_if_nonfinite=False)
             if norm is not None and not torch.isfinite(norm):
@@ -181,7 +192,7 @@ def train(
             if board is not None and step % REPORT_EVERY == 0:
                 report(board, step, schedule, losses, seen / batches.elapsed, batches.wait_share)
             if done % checkpoint_every == 0:
-                save_checkpoint(fabric, checkpoint, network, optimizer, average, schedule, done)
+                save_checkpoint(fabric, checkpoint, modules, average, schedule, done)
             if board is not None and done % validate_every == 0 and done < schedule.steps:
                 report_validation(board, done, seen, average, validate(average, fabric, cache, draws=1))
 
@@ -194,17 +205,30 @@ def train(
     if development is not None:
         figures["development"] = summarise(average, score_cache(average, fabric, CropCache.open(development)))
     if board is not None:
-        note = {
-            "stage": config.stage,
-            "network": config.network,
-            "temperature": None,
-            "training": {**dataclasses.asdict(config), "schedule": dataclasses.asdict(schedule)},
-            "metrics": figures,
-        }
-        networks.save(average, run / config.stage, note)
-        (run / RESULT_FILE).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         board.close()
+        keep(average, run, config, schedule, figures, teacher)
     return figures
+
+
+def keep(
+    average: StageNetwork,
+    run: Path,
+    config: TrainConfig,
+    schedule: Schedule,
+    figures: dict[str, Any],
+    teacher: Path | None,
+) -> None:
+    """Writes the averaged weights, how they came to be, and the figures."""
+    note = {
+        "stage": config.stage,
+        "network": config.network,
+        "temperature": None,
+        "training": {**dataclasses.asdict(config), "schedule": dataclasses.asdict(schedule)},
+        "teacher": teacher.name if teacher else None,
+        "metrics": figures,
+    }
+    networks.save(average, run / config.stage, note)
+    (run / RESULT_FILE).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def report(
@@ -279,8 +303,10 @@ def losses_of(outputs: dict[str, torch.Tensor], batch: Batch, mask_weight: float
     }
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices and kernels, none for biases and norms."""
+def parameter_groups(network: nn.Module | None, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices and kernels, none for biases and norms; nothing for no network."""
+    if network is None:
+        return []
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     return [
         {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": weight_decay},
@@ -313,8 +339,7 @@ def update_average(average: nn.Module, network: nn.Module, decay: float) -> None
 def save_checkpoint(
     fabric: Fabric,
     path: Path,
-    network: nn.Module,
-    optimizer: Any,
+    modules: dict[str, Any],
     average: nn.Module,
     schedule: Schedule,
     step: int,
@@ -322,8 +347,7 @@ def save_checkpoint(
     """Writes what a resumed run needs; a kill in the middle leaves the previous checkpoint whole."""
     draft = path.with_suffix(".draft")
     state = {
-        "network": network,
-        "optimizer": optimizer,
+        **modules,
         "average": average.state_dict(),
         "schedule": dataclasses.asdict(schedule),
         "step": step,
@@ -445,6 +469,7 @@ def command(
     run: Path,
     minutes: float | None = None,
     init: Path | None = None,
+    teacher: Path | None = None,
     development: Path | None = None,
     workers: int = 1,
 ) -> None:
@@ -456,12 +481,20 @@ def command(
         run: Folder of the run.
         minutes: Wall-clock budget instead of the configuration's number of steps.
         init: Weights to start from.
+        teacher: Saved stage, without suffix, to take hints from, e.g. `runs/first/fast_filter`.
         development: Crop cache to report on at the end, never selected on.
         workers: Processes that make batches.
     """
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("training").setLevel(logging.INFO)
     figures = train(
-        TrainConfig.read(config), crops, run, minutes=minutes, init=init, development=development, workers=workers
+        TrainConfig.read(config),
+        crops,
+        run,
+        minutes=minutes,
+        init=init,
+        teacher=teacher,
+        development=development,
+        workers=workers,
     )
     log.info("%s", json.dumps(figures, indent=2))

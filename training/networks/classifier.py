@@ -93,7 +93,8 @@ class Classifier(StageNetwork):
         self.level = max(index for index, reduction in enumerate(info) if reduction == MASK_STRIDE)
         with torch.no_grad():
             features, middle = self.eval()._features(torch.zeros(1, FACE_SIZE, FACE_SIZE, 3, dtype=torch.uint8))
-        self.mask_head = MaskHead(middle.shape[1])
+        self.feature_channels = middle.shape[1]
+        self.mask_head = MaskHead(self.feature_channels)
         self.drop = nn.Dropout(drop)
         self.classify = nn.Linear(features.shape[1] + MaskHead.EVIDENCE, 1)
         self.train()
@@ -106,14 +107,18 @@ class Classifier(StageNetwork):
         """Scores faces, uint8 `[N, S, S, 3]`.
 
         Returns:
-            `logit` `[N, 1]` (positive: fake); in training mode also `mask` `[N, 2, S / 16, S / 16]`.
+            `logit` `[N, 1]` (positive: fake); in training mode also `mask` `[N, 2, S / 16, S / 16]` and `features`.
         """
         features, middle = self._features(faces)
         mask, evidence = self.mask_head(middle)
         outputs = {"logit": self.classify(torch.cat([self.drop(features), evidence], dim=1)).float()}
         if self.training:
-            outputs["mask"] = mask
+            outputs["mask"], outputs["features"] = mask, middle
         return outputs
+
+    def features(self, faces: torch.Tensor) -> torch.Tensor:
+        """What the mask is read from, `[N, C, S / 16, S / 16]`."""
+        return self._features(faces)[1]
 
     def heatmap(self, faces: torch.Tensor) -> torch.Tensor:
         """P(replaced) on a coarse grid, float32 `[N, S / 16, S / 16]`."""

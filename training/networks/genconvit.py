@@ -133,6 +133,7 @@ class GenConViT(StageNetwork):
             convnext, pretrained=pretrained, features_only=True, out_indices=(2,), **(convnext_options or {})
         )
         width = self.convnext.feature_info.channels()[-1]
+        self.feature_channels = (1 + len(BRANCHES)) * width
         self.mask_heads = nn.ModuleDict({name: MaskHead(2 * width) for name in BRANCHES})
         self.fusions = nn.ModuleDict({name: nn.Conv2d(2 * width, swin_width, 2, stride=2) for name in BRANCHES})
         side = resolution // (2 * MASK_STRIDE)
@@ -160,7 +161,7 @@ class GenConViT(StageNetwork):
         Returns:
             `logit` `[N, 2]` (autoencoder branch, variational branch; positive: fake) and `residual` `[N, 1]`: the mean
             absolute error of the autoencoder's reconstruction, as a share of white. In training mode also `mask`
-            `[N, 2, S / 16, S / 16]` and the losses `loss_reconstruction` and `loss_divergence`.
+            `[N, 2, S / 16, S / 16]`, `features` and the losses `loss_reconstruction` and `loss_divergence`.
         """
         pictures = self.preprocessing(faces)
         missed, divergence = [], pictures.new_zeros(())
@@ -192,6 +193,7 @@ class GenConViT(StageNetwork):
         }
         if self.training:
             outputs["mask"] = torch.stack(masks).mean(0)
+            outputs["features"] = maps.flatten(1, 2)
             errors = torch.stack([view.float().mean() for view in missed])
             outputs["loss_reconstruction"] = self.reconstruction_weight * errors.mean()
             outputs["loss_divergence"] = self.divergence_weight * divergence
