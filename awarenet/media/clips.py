@@ -133,6 +133,8 @@ class Clip:
         if not tracks:
             raise UnsupportedMedia(f"{path}: has no picture track, only sound or data; give a clip with pictures")
         video = tracks[0]
+        if getattr(video, "codec_context", None) is None:  # typed as always there, absent where FFmpeg has no decoder
+            raise UnsupportedMedia(f"{path}: its pictures are coded in an unknown way; convert it to H.264 in MP4")
         limits.check_pixels(path, video.codec_context.width, video.codec_context.height)
         seconds = (self._container.duration or 0) / av.time_base
         if seconds > limits.clip_seconds:

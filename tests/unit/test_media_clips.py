@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import wave
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from awarenet.errors import DamagedMedia, MediaTooLarge, UnsupportedMedia
+from awarenet.errors import DamagedMedia, MediaError, MediaTooLarge, UnsupportedMedia
 from awarenet.media import Clip, Frame, MediaLimits
 from tests.samples import astronaut, save, save_clip
 
@@ -191,3 +192,26 @@ def test_one_frame_at_a_time_is_held(tmp_path: Path) -> None:
         first = next(frames)
         assert number_of(first) == 2
         assert number_of(next(frames)) > 2
+
+
+def test_bytes_thrown_about_in_a_clip_never_raise_anything_else(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    for suffix in (".mp4", ".mkv", ".avi", ".ts", ".flv"):
+        content = save_clip(tmp_path / f"a{suffix}", noise(8)).read_bytes()
+        for number in range(15):
+            broken = bytearray(content)
+            # Half of the time in the headers, where it hurts.
+            end = len(broken) if number % 2 else 1000
+            for place in random.integers(0, end, random.integers(1, 30)):
+                broken[place] = random.integers(256)
+            path = tmp_path / f"{number}{suffix}"
+            path.write_bytes(broken)
+            with contextlib.suppress(MediaError):
+                assert all(frame.image.ndim == 3 for frame in sample(path, 4)[0])
+
+
+def test_an_unknown_codec_is_unsupported(tmp_path: Path) -> None:
+    path = save_clip(tmp_path / "a.mp4", numbered(3))
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzz9"))
+    with pytest.raises(UnsupportedMedia, match="coded in an unknown way"):
+        Clip(path)
