@@ -156,7 +156,9 @@ def choose(scores: Scores, targets: Targets, *, data: str, models: Mapping[str, 
         settled=int((real & passed).sum()),
     )
     groups = len(np.unique(scores.group[fake]))
-    counted = f"{groups} groups" if targets.unit == "group" else f"{leakage.fakes} faces of {groups} groups"
+    counted = f"{groups} groups"
+    if targets.unit == "face":
+        counted = f"{leakage.fakes} faces of {groups} groups (counted by group it is {bound['group']:.3g})"
     words = f"{data}; the bound of the leakage counts {counted}"
     if not passed.any():
         words += "; no threshold meets the leakage target on these data: nothing exits as real"

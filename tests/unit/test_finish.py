@@ -86,8 +86,8 @@ def test_loaded_stages_carry_the_fitted_temperatures_and_scoring_does_not_apply_
     np.testing.assert_allclose(calibrated * temperatures, bare, rtol=1e-4)
 
 
-def test_cards_say_what_the_files_say(finished: Path, crops: Path) -> None:
-    texts = {path.stem: path.read_text() for path in write_cards(finished, crops)}
+def test_cards_say_what_the_files_say(finished: Path, crops: Path, tmp_path: Path) -> None:
+    texts = {path.parent.name: path.read_text() for path in write_cards(finished, crops)}
     assert texts.keys() == {"fast_filter", "efficientnet", "genconvit", "meta_model", "cascade"}
     assert file_sha256(finished / "fast_filter.safetensors") in texts["fast_filter"]
     assert "| seed | `7` |" in texts["efficientnet"] and "0.400 to 0.600" in texts["efficientnet"]
@@ -100,7 +100,9 @@ def test_cards_say_what_the_files_say(finished: Path, crops: Path) -> None:
     changed["metrics"]["validation"]["logit"]["auc"] = 0.987
     shutil.copytree(finished, finished / "copy", ignore=shutil.ignore_patterns("copy"))
     (finished / "copy" / "fast_filter.json").write_text(json.dumps(changed))
-    assert "0.987" in write_cards(finished / "copy", crops)[0].read_text()
+    cards = write_cards(finished / "copy", crops, tmp_path)
+    assert cards[0] == tmp_path / "fast_filter" / "README.md" and "0.987" in cards[0].read_text()
+    assert "licence not recorded" in cards[0].read_text()
 
 
 def test_the_policy_is_chosen_again_on_the_served_models(finished: Path, crops: Path, tmp_path: Path) -> None:
