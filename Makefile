@@ -15,6 +15,7 @@ FILES ?=
 ARGS ?=
 DATA ?= $(or $(AWARENET_SHARED),../shared)/data
 RUN ?= runs/first
+MINUTES ?= 20
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +52,20 @@ lint: $(VENV)/dev.stamp ## ruff and mypy
 format: $(VENV)/dev.stamp ## rewrite the code in the house's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The allocator keeps what it was given: returning and asking again costs a fifth of a step. Run it again to go on.
+train: export MALLOC_MMAP_MAX_ = 0
+train: export MALLOC_TRIM_THRESHOLD_ = 17179869184
+train: $(VENV)/dev.stamp ## train every stage on the open faces under DATA into RUN (MINUTES a stage)
+	test -d $(RUN)/crops || $(BIN)/python -m training crop $(DATA)/manifest_images.csv $(DATA) $(RUN)/crops --subset open/
+	test -f $(RUN)/crops/reconstructions.npy || $(BIN)/python -m training reconstruct $(RUN)/crops
+	$(BIN)/python -m training train training/configs/fast_filter.yaml $(RUN)/crops $(RUN) --minutes $(MINUTES)
+	for stage in efficientnet genconvit; do $(BIN)/python -m training train training/configs/$$stage.yaml \
+		$(RUN)/crops $(RUN) --minutes $(MINUTES) --teacher $(RUN)/fast_filter; done
+
+models: $(VENV)/dev.stamp ## calibrate, stack and export RUN into model_repository/
+	$(BIN)/python -m training finish $(RUN) --crops $(RUN)/crops
+	$(BIN)/python -m export all $(RUN) --crops $(RUN)/crops --out model_repository
 
 bench: $(VENV)/dev.stamp ## measure; prints a table and writes build/bench.json
 	$(BIN)/python -m benchmarks $(ARGS)

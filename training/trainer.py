@@ -40,8 +40,7 @@ from training.networks.stage_network import StageNetwork
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT_FILE = "checkpoint.pt"
-RESULT_FILE = "result.json"
+CHECKPOINT_SUFFIX = ".checkpoint"
 VALIDATION_SEED = 20
 REPORT_EVERY = 20
 
@@ -111,7 +110,8 @@ def train(  # noqa: C901  (a trainer reads top to bottom)
     Args:
         config: The run.
         crops: Crop cache of real faces with a split of people.
-        run: Folder of the run: checkpoint, TensorBoard metrics, and at the end `<stage>.safetensors` and `.json`.
+        run: Folder of the run, shared by its stages: `<stage>.checkpoint`, TensorBoard's `<stage>/`, and at the end
+            `<stage>.safetensors` and `<stage>.json`.
         minutes: Wall-clock budget; replaces the schedule's length by what the measured step rate allows.
         init: Weights (`.safetensors`) to start from.
         teacher: A saved stage (path without suffix) whose features are hints for this one.
@@ -120,7 +120,7 @@ def train(  # noqa: C901  (a trainer reads top to bottom)
         checkpoint_every: Steps between checkpoints.
 
     Returns:
-        The result, as written to `<run>/result.json`.
+        The figures, as written to `<run>/<stage>.json` under `metrics`.
 
     Raises:
         DataError: The crop cache cannot be used.
@@ -136,7 +136,7 @@ def train(  # noqa: C901  (a trainer reads top to bottom)
         bare.load_state_dict(load_file(init))
     bare.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     schedule, start = config.schedule, 0
-    checkpoint = run / CHECKPOINT_FILE
+    checkpoint = run / (config.stage + CHECKPOINT_SUFFIX)
     if minutes is not None and not checkpoint.exists():
         schedule = fit_schedule(minutes * 60, fabric, copy.deepcopy(bare), cache, config, workers)
         log.info("%.1f minutes allow %d steps", minutes, schedule.steps)
@@ -157,7 +157,7 @@ def train(  # noqa: C901  (a trainer reads top to bottom)
         log.info("resumed at step %d of %d", start, schedule.steps)
 
     run.mkdir(parents=True, exist_ok=True)
-    board = SummaryWriter(str(run)) if fabric.is_global_zero else None
+    board = SummaryWriter(str(run / config.stage)) if fabric.is_global_zero else None
     pairs = TrainingPairs(cache, cache.rows("train", 0), schedule, seed=config.seed, rank=fabric.global_rank)
     batches = Timed(training_batches(pairs, start=start, workers=workers))
     validate_every = max(1, schedule.steps // max(1, config.validations))
@@ -228,7 +228,6 @@ def keep(
         "metrics": figures,
     }
     networks.save(average, run / config.stage, note)
-    (run / RESULT_FILE).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def report(
