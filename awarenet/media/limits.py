@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from awarenet.errors import DamagedMedia, MediaError, MediaTooLarge
+from awarenet.errors import MediaError, MediaTooLarge
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,30 @@ class MediaLimits:
     clip_seconds: float = 2 * 3600.0
     clip_frames: int = 500_000
 
-    def check_bytes(self, path: Path, size: int, limit: int) -> None:
-        """Refuses files that are empty or too large.
+    def check_bytes(self, path: Path, limit: int) -> None:
+        """Refuses files that are too large.
+
+        Args:
+            path: The file.
+            limit: `picture_bytes` or `clip_bytes`.
 
         Raises:
-            DamagedMedia: The file is empty.
-            MediaTooLarge: It is larger than `limit`.
+            MediaTooLarge: It is larger.
+            MediaError: It cannot be read.
         """
-        if size == 0:
-            raise DamagedMedia(f"{path}: the file is empty; copy or download it again")
-        if size > limit:
+        if (size := file_size(path)) > limit:
             raise MediaTooLarge(f"{path}: {size:,} bytes, the limit is {limit:,}; make it smaller")
+
+    def check_length(self, path: Path, seconds: float, frames: int) -> None:
+        """Refuses clips that are too long.
+
+        Raises:
+            MediaTooLarge: They are, in seconds or in frames.
+        """
+        if seconds > self.clip_seconds:
+            raise MediaTooLarge(f"{path}: {seconds:.0f} s long, the limit is {self.clip_seconds:.0f} s; cut it")
+        if frames > self.clip_frames:
+            raise MediaTooLarge(f"{path}: {frames:,} frames, the limit is {self.clip_frames:,}; cut it")
 
     def check_pixels(self, path: Path, width: int, height: int) -> None:
         """Refuses pictures and frames with too many pixels.

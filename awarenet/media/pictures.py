@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from awarenet.errors import AwareNetError, DamagedMedia, MediaTooLarge, UnsupportedMedia
 from awarenet.media.kinds import sniff
-from awarenet.media.limits import MediaLimits, file_size
+from awarenet.media.limits import MediaLimits
 
 pillow_heif.register_heif_opener()
 # Odd metadata is no news to whoever wants a verdict; what cannot be read is an error here.
@@ -43,7 +43,7 @@ def read_picture(path: Path, limits: MediaLimits | None = None) -> Picture:
         MediaError: The file cannot be read.
     """
     limits = limits or MediaLimits()
-    limits.check_bytes(path, file_size(path), limits.picture_bytes)
+    limits.check_bytes(path, limits.picture_bytes)
     media = sniff(path)
     if media.kind != "picture":
         raise UnsupportedMedia(f"{path}: a clip where a picture is expected; read it as a clip")

@@ -196,6 +196,7 @@ def test_a_truncated_picture_is_damaged(tmp_path: Path, suffix: str, keep: float
         read_picture(path)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # pytest undoes what awarenet.media says about them
 def test_bytes_thrown_about_in_a_picture_never_raise_anything_else(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for suffix in (".jpg", ".png", ".webp", ".bmp", ".tif", ".gif", ".heic", ".avif"):
