@@ -15,9 +15,14 @@ from typing import Any
 import numpy as np
 import psutil
 import tritonclient.grpc as grpcclient
+import tritonclient.utils.shared_memory as shared_memory
 from numpy.typing import NDArray
 
 from awarenet.runtime.server import TritonServer
+from tests import tiny_repository as tiny
+
+PATIENT = 120_000_000
+"""A timeout in microseconds for requests that shall not be refused on a slow machine."""
 
 
 def connect(server: TritonServer) -> grpcclient.InferenceServerClient:
@@ -30,6 +35,22 @@ def face_input(faces: NDArray[np.uint8]) -> grpcclient.InferInput:
     tensor = grpcclient.InferInput("face", list(faces.shape), "UINT8")
     tensor.set_data_from_numpy(faces)
     return tensor
+
+
+@contextmanager
+def shared_face(client: grpcclient.InferenceServerClient, faces: NDArray[np.uint8]) -> Iterator[grpcclient.InferInput]:
+    """The `face` tensor in shared memory, so that hundreds of requests are sent at once."""
+    name = f"awarenet-tests-{os.getpid()}"
+    region = shared_memory.create_shared_memory_region(name, f"/{name}", faces.nbytes)
+    try:
+        shared_memory.set_shared_memory_region(region, [faces])
+        client.register_system_shared_memory(name, f"/{name}", faces.nbytes)
+        tensor = grpcclient.InferInput("face", list(faces.shape), "UINT8")
+        tensor.set_shared_memory(name, faces.nbytes)
+        yield tensor
+        client.unregister_system_shared_memory(name)
+    finally:
+        shared_memory.destroy_shared_memory_region(region)
 
 
 def ask(
@@ -49,6 +70,7 @@ class Answers:
 
     def send(self, client: grpcclient.InferenceServerClient, faces: NDArray[np.uint8], **options: Any) -> Any:
         """Sends a request to the cascade; returns the call, which can be cancelled."""
+        tensor = face_input(faces) if isinstance(faces, np.ndarray) else faces
         number, self._sent = self._sent, self._sent + 1
 
         def receive(result: Any, error: Any) -> None:
@@ -56,7 +78,7 @@ class Answers:
                 self._got[number] = error or result
                 self._changed.notify_all()
 
-        return client.async_infer("cascade", [face_input(faces)], receive, **options)
+        return client.async_infer("cascade", [tensor], receive, **options)
 
     @property
     def count(self) -> int:
@@ -85,7 +107,10 @@ def stubs(server: TritonServer, model: str) -> list[psutil.Process]:
 
 @contextmanager
 def frozen(server: TritonServer, model: str) -> Iterator[None]:
-    """Stops a model's processes for a while, so that requests to it wait."""
+    """Stops a model's processes for a moment, so that requests to it wait.
+
+    Longer than about half a second looks like a death to Triton, which then ends them.
+    """
     processes = stubs(server, model)
     assert processes
     for process in processes:
@@ -95,6 +120,23 @@ def frozen(server: TritonServer, model: str) -> Iterator[None]:
     finally:
         for process in processes:
             os.kill(process.pid, signal.SIGCONT)
+
+
+@contextmanager
+def occupied(server: TritonServer) -> Iterator[None]:
+    """Keeps every instance of the cascade busy for some seconds, so that requests wait in its queue."""
+    answers = Answers()
+    with connect(server) as client:
+        while not pending(server):
+            answers.send(client, tiny.paint(tiny.SLOW), timeout=PATIENT)
+            eventually(lambda: bool(pending(server)), timeout_s=0.3)
+        yield
+        answers.wait()
+
+
+def pending(server: TritonServer) -> float:
+    """How many requests wait in the cascade's queue."""
+    return metric(server, "nv_inference_pending_request_count", model="cascade")
 
 
 def metric(server: TritonServer, name: str, **labels: str) -> float:

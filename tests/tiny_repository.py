@@ -4,8 +4,8 @@ With it a test chooses by painting a face (`paint`) which stage decides and what
 
 - fast_filter: logit = (mean red - 128) / 8, so red 0 is surely real, 255 surely fake, 128 doubtful;
 - efficientnet: logit = (mean green - 128) / 16, and not a number for green 255 (`BROKEN`);
-- genconvit: logits = (mean blue - 128) / 16 and / 32, residual = mean blue / 255, and about a second of work for a
-  batch with a face of blue 255 (`SLOW`);
+- genconvit: logits = (mean blue - 128) / 16 and / 32, residual = mean blue / 255, and more than half a second of work
+  for blue 255 (`SLOW`); fast_filter likewise for red 255 (`SLOW_AT_FIRST`);
 - meta_model: LightGBM, trained to say fake where the three heavy logits sum to more than 0.
 """
 
@@ -30,9 +30,10 @@ DOUBTFUL_REAL = (128, 40, 40)
 DOUBTFUL_FAKE = (128, 210, 210)
 BROKEN = (128, 255, 128)
 SLOW = (128, 40, 255)
+SLOW_AT_FIRST = (255, 40, 40)
 
-SLOW_STEPS = 2500
-"""Matrix products of `SLOW`, roughly 0.4 ms each on one core."""
+SLOW_STEPS = 1800
+"""Matrix products of a slow run, roughly 0.4 ms each on one core."""
 
 
 def paint(*colours: tuple[int, int, int]) -> NDArray[np.uint8]:
@@ -105,10 +106,50 @@ def _model(stage: Stage, nodes: list[onnx.NodeProto], constants: list[onnx.Tenso
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
+def _slow() -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """Nodes that give `nothing`, a zero that takes more than half a second where `mean` is 255."""
+    step = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["go_on"]),
+            helper.make_node("MatMul", ["matrix", "turn"], ["turned"]),
+        ],
+        "step",
+        [
+            helper.make_tensor_value_info("step", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("matrix", TensorProto.FLOAT, [256, 256]),
+        ],
+        [
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("turned", TensorProto.FLOAT, [256, 256]),
+        ],
+    )
+    return [
+        helper.make_node("Greater", ["mean", "bright"], ["is_slow"]),
+        helper.make_node("Cast", ["is_slow"], ["slow"], to=TensorProto.INT64),
+        helper.make_node("ReduceMax", ["slow"], ["any_slow"], keepdims=0),
+        helper.make_node("Mul", ["any_slow", "steps"], ["count"]),
+        helper.make_node("Loop", ["count", "yes", "turn"], ["matrix_out"], body=step),
+        helper.make_node("ReduceSum", ["matrix_out"], ["work"], keepdims=0),
+        helper.make_node("Mul", ["work", "zero"], ["nothing"]),
+    ], [
+        _constant("bright", [[254.5]], np.float32),
+        _constant("steps", SLOW_STEPS, np.int64),
+        _constant("yes", True, np.bool_),
+        _constant("turn", np.eye(256), np.float32),
+        _constant("zero", 0.0, np.float32),
+    ]
+
+
 def _fast_filter() -> onnx.ModelProto:
     nodes, constants = _mean_of(0)
-    nodes.append(helper.make_node("Div", ["centred", "width"], ["logit"]))
-    return _model(FAST_FILTER, nodes, [*constants, _constant("width", [[8.0]], np.float32)])
+    slow_nodes, slow_constants = _slow()
+    nodes += [
+        *slow_nodes,
+        helper.make_node("Div", ["centred", "width"], ["plain"]),
+        helper.make_node("Add", ["plain", "nothing"], ["logit"]),
+    ]
+    return _model(FAST_FILTER, nodes, [*constants, *slow_constants, _constant("width", [[8.0]], np.float32)])
 
 
 def _efficientnet() -> onnx.ModelProto:
@@ -126,30 +167,9 @@ def _efficientnet() -> onnx.ModelProto:
 
 def _genconvit() -> onnx.ModelProto:
     nodes, constants = _mean_of(2)
-    step = helper.make_graph(
-        [
-            helper.make_node("Identity", ["go"], ["go_on"]),
-            helper.make_node("MatMul", ["matrix", "turn"], ["turned"]),
-        ],
-        "step",
-        [
-            helper.make_tensor_value_info("step", TensorProto.INT64, []),
-            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("matrix", TensorProto.FLOAT, [256, 256]),
-        ],
-        [
-            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("turned", TensorProto.FLOAT, [256, 256]),
-        ],
-    )
+    slow_nodes, slow_constants = _slow()
     nodes += [
-        helper.make_node("Greater", ["mean", "bright"], ["is_slow"]),
-        helper.make_node("Cast", ["is_slow"], ["slow"], to=TensorProto.INT64),
-        helper.make_node("ReduceMax", ["slow"], ["any_slow"], keepdims=0),
-        helper.make_node("Mul", ["any_slow", "steps"], ["count"]),
-        helper.make_node("Loop", ["count", "yes", "turn"], ["matrix_out"], body=step),
-        helper.make_node("ReduceSum", ["matrix_out"], ["work"], keepdims=0),
-        helper.make_node("Mul", ["work", "zero"], ["nothing"]),
+        *slow_nodes,
         helper.make_node("Div", ["centred", "widths"], ["plain"]),
         helper.make_node("Add", ["plain", "nothing"], ["logit"]),
         helper.make_node("Div", ["mean", "white"], ["residual"]),
@@ -159,11 +179,7 @@ def _genconvit() -> onnx.ModelProto:
         nodes,
         [
             *constants,
-            _constant("bright", [[254.5]], np.float32),
-            _constant("steps", SLOW_STEPS, np.int64),
-            _constant("yes", True, np.bool_),
-            _constant("turn", np.eye(256), np.float32),
-            _constant("zero", 0.0, np.float32),
+            *slow_constants,
             _constant("widths", [[16.0, 32.0]], np.float32),
             _constant("white", [[255.0]], np.float32),
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from awarenet.runtime.inprocess import InProcessRuntime
 from awarenet.runtime.server import TritonServer
 from awarenet.stages import FEATURES
 from tests import tiny_repository as tiny
-from tests.serving import Answers, ask, connect, eventually, face_input, frozen, metric
+from tests.serving import PATIENT, Answers, ask, connect, eventually, face_input, metric, occupied, pending
 
 
 @pytest.fixture(scope="module")
@@ -78,31 +79,31 @@ def test_requests_batched_together_each_get_their_own_answer(
     triton_server: TritonServer, client: grpcclient.InferenceServerClient
 ) -> None:
     answers = Answers()
-    executions = metric(triton_server, "nv_inference_exec_count", model="cascade")
-    with frozen(triton_server, "cascade"):
+    with occupied(triton_server):
+        executions = metric(triton_server, "nv_inference_exec_count", model="cascade")
         for colour in MIXED * 5:
-            answers.send(client, tiny.paint(colour, colour))
-        assert eventually(lambda: metric(triton_server, "nv_inference_pending_request_count", model="cascade") >= 10)
+            answers.send(client, tiny.paint(colour, colour), timeout=PATIENT)
+        assert eventually(lambda: pending(triton_server) >= 10)
     results = answers.wait()
+    batches = metric(triton_server, "nv_inference_exec_count", model="cascade") - executions
+    assert batches < 20, "no two requests were run together"
     assert [result.as_numpy("exit_stage").tolist() for result in results] == [[[1]] * 2, [[3]] * 2] * 10
     for colour, result in zip(MIXED * 5, results, strict=True):
         np.testing.assert_array_equal(
             result.as_numpy("probability"), ask(client, tiny.paint(colour, colour)).as_numpy("probability")
         )
-    batched = metric(triton_server, "nv_inference_exec_count", model="cascade") - executions - 20
-    assert batched < 20, "no two requests were run together"
 
 
 def test_bad_requests_do_not_spoil_good_ones_of_the_same_batch(
     triton_server: TritonServer, client: grpcclient.InferenceServerClient
 ) -> None:
     answers = Answers()
-    with frozen(triton_server, "cascade"):
+    with occupied(triton_server):
         for _ in range(4):
-            answers.send(client, tiny.paint(tiny.SURELY_FAKE))
-            answers.send(client, tiny.paint(tiny.SURELY_FAKE), parameters={"route": "shortcut"})
-            answers.send(client, tiny.paint(tiny.DOUBTFUL_REAL, tiny.BROKEN))
-            answers.send(client, tiny.paint(tiny.DOUBTFUL_REAL))
+            answers.send(client, tiny.paint(tiny.SURELY_FAKE), timeout=PATIENT)
+            answers.send(client, tiny.paint(tiny.SURELY_FAKE), timeout=PATIENT, parameters={"route": "shortcut"})
+            answers.send(client, tiny.paint(tiny.DOUBTFUL_REAL, tiny.BROKEN), timeout=PATIENT)
+            answers.send(client, tiny.paint(tiny.DOUBTFUL_REAL), timeout=PATIENT)
     got = answers.wait()
     for sure, unknown, broken, doubtful in zip(*[iter(got)] * 4, strict=True):
         assert sure.as_numpy("probability")[0, 0] > 0.95
@@ -172,6 +173,7 @@ def test_metrics_count_every_face(triton_server: TritonServer, client: grpcclien
         return metric(triton_server, "awarenet_exits", exit_stage=stage, verdict=verdict)
 
     kinds = (("1", "real"), ("1", "fake"), ("3", "fake"), ("3", "real"))
+    time.sleep(1)  # Until the counts of earlier tests have been sent.
     before = [exits(*kind) for kind in kinds]
     scores = metric(triton_server, "awarenet_scores")
     runs = metric(triton_server, "awarenet_stage_latency_ms_count", stage="genconvit")

@@ -14,7 +14,7 @@ from tritonclient.utils import InferenceServerException
 
 from awarenet.runtime.server import TritonServer
 from tests import tiny_repository as tiny
-from tests.serving import Answers, ask, connect, eventually, frozen, metric, stubs
+from tests.serving import PATIENT, Answers, ask, connect, eventually, metric, occupied, shared_face, stubs
 
 FACE = tiny.paint(tiny.DOUBTFUL_FAKE)
 UNANSWERED = 10.0
@@ -32,19 +32,16 @@ def test_a_full_queue_refuses_the_rest_and_answers_what_it_took(
 ) -> None:
     config = client.get_model_config("cascade").config
     room = config.dynamic_batching.default_queue_policy.max_queue_size
-    # Beside the queue, each instance holds one batch, and one more is formed for it ahead.
-    held = 2 * sum(group.count for group in config.instance_group) * config.max_batch_size
+    # Triton takes a batch out of the queue for each instance, ahead of its turn.
+    ahead = sum(group.count for group in config.instance_group) * config.max_batch_size
     answers = Answers()
-    face = tiny.paint(tiny.SURELY_FAKE)
-    with frozen(triton_server, "cascade"):
-        sent = 0
-        while sent < room + held + 20:
-            answers.send(client, face)
-            sent += 1
+    with occupied(triton_server), shared_face(client, tiny.paint(tiny.SURELY_FAKE)) as face:
+        for _ in range(room + ahead + 20):
+            answers.send(client, face, timeout=PATIENT)
         assert eventually(lambda: answers.count >= 20)
-    results = answers.wait()
+        results = answers.wait()
     refused = [result for result in results if isinstance(result, Exception)]
-    assert 20 <= len(refused) <= held + 20
+    assert len(refused) >= 20
     assert {error.status() for error in refused} == {"StatusCode.UNAVAILABLE"}
     assert all(result.as_numpy("exit_stage")[0, 0] == 1 for result in results if not isinstance(result, Exception))
     assert ask(client, FACE).as_numpy("exit_stage")[0, 0] == 3
@@ -54,27 +51,23 @@ def test_a_deadline_that_passes_in_the_queue(
     triton_server: TritonServer, client: grpcclient.InferenceServerClient
 ) -> None:
     answers = Answers()
-    with frozen(triton_server, "cascade"):
-        for _ in range(150):  # More than the instances hold, so that the last ones wait in the queue.
-            answers.send(client, tiny.paint(tiny.SURELY_FAKE), timeout=300_000)
-        time.sleep(0.5)
-    late = [result for result in answers.wait() if isinstance(result, Exception)]
-    assert late
+    with occupied(triton_server):
+        for _ in range(5):
+            answers.send(client, FACE, timeout=50_000)
+        late = answers.wait()
     assert {error.status() for error in late} == {"StatusCode.UNAVAILABLE"}
+    assert all("timeout expired" in error.message() for error in late)
 
 
 def test_a_deadline_that_passes_between_two_stages(
     triton_server: TritonServer, client: grpcclient.InferenceServerClient
 ) -> None:
-    answers = Answers()
     heavy = metric(triton_server, "nv_inference_count", model="efficientnet")
-    with frozen(triton_server, "fast_filter"):
-        answers.send(client, FACE, timeout=300_000)
-        time.sleep(0.5)
-    (late,) = answers.wait()
-    assert late.status() == "StatusCode.UNAVAILABLE"
-    assert "deadline exceeded" in late.message() or "timeout expired" in late.message()
-    assert metric(triton_server, "nv_inference_count", model="efficientnet") - heavy <= 1  # A health question, at most.
+    with pytest.raises(InferenceServerException, match="deadline exceeded") as late:
+        ask(client, tiny.paint(*[tiny.SLOW_AT_FIRST] * 4), timeout=300_000, parameters={"route": "full"})
+    assert late.value.status() == "StatusCode.UNAVAILABLE"
+    # Health questions, at most.
+    assert metric(triton_server, "nv_inference_count", model="efficientnet") - heavy < 4
 
 
 def test_a_caller_that_leaves_spends_no_heavy_stage(
@@ -82,30 +75,25 @@ def test_a_caller_that_leaves_spends_no_heavy_stage(
 ) -> None:
     answers = Answers()
     heavy = metric(triton_server, "nv_inference_count", model="efficientnet")
-    light = metric(triton_server, "nv_inference_count", model="fast_filter")
     cancelled = metric(triton_server, "awarenet_failures", reason="cancelled")
-    with frozen(triton_server, "fast_filter"):
-        calls = [answers.send(client, tiny.paint(*[tiny.DOUBTFUL_FAKE] * 4)) for _ in range(2)]
-        time.sleep(0.3)
-        for call in calls:
-            call.cancel()
-        time.sleep(0.2)
+    call = answers.send(client, tiny.paint(*[tiny.SLOW_AT_FIRST] * 4), parameters={"route": "full"})
+    time.sleep(0.5)  # It is in the first stage now, or at least in the server.
+    call.cancel()
     assert all("cancel" in str(error).lower() for error in answers.wait())
-    assert eventually(lambda: metric(triton_server, "awarenet_failures", reason="cancelled") == cancelled + 2)
-    assert metric(triton_server, "nv_inference_count", model="fast_filter") - light >= 8
-    # Eight doubtful faces, and perhaps a health question beside them.
-    assert metric(triton_server, "nv_inference_count", model="efficientnet") - heavy <= 1
+    assert eventually(lambda: metric(triton_server, "awarenet_failures", reason="cancelled") == cancelled + 1)
+    # Four faces for the heavy stages were left out; health questions are not.
+    assert metric(triton_server, "nv_inference_count", model="efficientnet") - heavy < 4
 
 
 def test_a_caller_that_disconnects_harms_nobody(triton_server: TritonServer) -> None:
     with connect(triton_server) as leaving, connect(triton_server) as staying:
         lost, kept = Answers(), Answers()
-        with frozen(triton_server, "cascade"):
+        with occupied(triton_server):
             for _ in range(10):
-                lost.send(leaving, FACE)
-                kept.send(staying, FACE)
+                lost.send(leaving, FACE, timeout=PATIENT)
+                kept.send(staying, FACE, timeout=PATIENT)
             leaving.close()
-        assert all(result.as_numpy("exit_stage")[0, 0] == 3 for result in kept.wait())
+            assert all(result.as_numpy("exit_stage")[0, 0] == 3 for result in kept.wait())
 
 
 @pytest.fixture(scope="module")
