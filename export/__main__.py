@@ -64,7 +64,7 @@ def int8(run: Run, crops: Crops, faces: Faces = 400, stages: Names = None) -> No
         report = quantise(source, model_path(_served(run), stage), stage, calibration.faces, holdout)
         _write_json(run / "export" / f"int8-{stage.name}.json", report.to_dict())
         reports.append(report)
-    table = Table("stage", "FP32 MB", "INT8 MB", "share", "kept in float", "RMS", "AUC loss", "flips", "")
+    table = Table("stage", "FP32 MB", "INT8 MB", "share", "ranges", "kept in float", "RMS", "AUC loss", "flips", "")
     for report in reports:
         last = report.trials[-1]
         table.add_row(
@@ -72,6 +72,7 @@ def int8(run: Run, crops: Crops, faces: Faces = 400, stages: Names = None) -> No
             f"{report.float_size / 1e6:.2f}",
             f"{last.size / 1e6:.2f}",
             f"{last.size / report.float_size:.1%}",
+            f"{report.shrink:.0%}",
             ", ".join(last.kept) or "nothing",
             f"{last.difference.rms_score:.3f}",
             f"{last.difference.auc_loss:.4f}",

@@ -13,6 +13,9 @@ from sklearn.metrics import roc_auc_score
 Floats = NDArray[np.float32]
 
 
+_ROUNDING: Final = 1e-9  # Of the subtraction of two AUCs, which are ratios of small integers.
+
+
 @dataclass(frozen=True)
 class Tolerance:
     """How far two forms of a model may differ.
@@ -63,7 +66,9 @@ class Difference:
     def within(self, tolerance: Tolerance) -> bool:
         """Whether every figure is tolerable."""
         return (
-            self.max_score <= tolerance.score and self.auc_loss <= tolerance.auc_loss and self.flips <= tolerance.flips
+            self.max_score <= tolerance.score
+            and self.auc_loss <= tolerance.auc_loss + _ROUNDING
+            and self.flips <= tolerance.flips
         )
 
     def to_dict(self) -> dict[str, Any]:

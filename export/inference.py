@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,12 @@ Outputs = dict[str, NDArray[np.float32]]
 _BATCH = 8
 
 
-def run_graph(model: Path, faces: Faces, *, threads: int = 1) -> Outputs:
+def run_graph(model: Path, faces: Faces) -> Outputs:
     """The outputs of an ONNX graph for all faces.
 
     Args:
         model: The graph, with a stage's contract.
         faces: uint8 `[N, 256, 256, 3]`, N >= 1.
-        threads: Threads of ONNX Runtime.
 
     Returns:
         Output name to float32 `[N, ...]`.
@@ -32,7 +32,9 @@ def run_graph(model: Path, faces: Faces, *, threads: int = 1) -> Outputs:
         ModelError: ONNX Runtime cannot load the graph.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = os.cpu_count() or 1
+    # Waiting threads that spin would take the processor from whatever else runs here.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])

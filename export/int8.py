@@ -1,13 +1,14 @@
 """INT8 by measurement: static quantisation of an ONNX graph, with whatever hurts kept in float.
 
 ONNX Runtime's QDQ form, unsigned activations, signed weights per channel (U8S8), calibrated on real faces. The way in,
-up to and with the first layer, and the way out, from the last layer, always stay in float: a layer of three channels is
-faster in float, and eight bits would cut the logit into 256 steps.
+up to and with the first layer, and the way out, from what the last layer reads, always stay in float: a layer of three
+channels is faster in float, and eight bits would cut the logit into 256 steps.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -38,11 +39,16 @@ from export.signature import check_signature
 SIZE_SHARE: Final = 0.28
 """Largest size of an INT8 file as a share of its FP32 file."""
 
+SHRINKS: Final = (1.0, 0.95, 0.9, 0.85)
+"""Shares of the observed activation ranges that are tried: rare extremes cost every other value resolution."""
+
 _WEIGHTED: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 # Operators without weights whose own rounding may hurt; those that only move values or are fused away do not.
 _ARITHMETIC: Final = frozenset({"Add", "Mul", "Sigmoid", "Softmax"})
 # ONNX Runtime computes a normalisation in float whatever surrounds it; quantising its weights would only harm.
 _INTEGER: Final = sorted(kind for kind in {*QLinearOpsRegistry, *QDQRegistry} if not kind.endswith("Normalization"))
+_GAIN: Final = 0.95
+"""A group is worth keeping in float where what is left of the error is at most this share of it."""
 _SCREEN_FACES: Final = 128
 """Faces on which groups are ranked; complete candidates are measured on all."""
 _CALIBRATION_BATCH: Final = 8
@@ -76,6 +82,8 @@ class Int8Report:
     Attributes:
         stage: Name of the stage.
         float_size: Bytes of the FP32 file.
+        shrink: Share of the observed activation ranges that was taken.
+        shrinks: Root mean square error of the logits on the calibration faces, by share.
         sensitivity: What is left of the error when one group alone is kept in float, by group.
         trials: Every complete candidate, in the order in which it was tried; the last one was written.
         accepted: Whether the last one is within tolerance and small enough.
@@ -83,6 +91,8 @@ class Int8Report:
 
     stage: str
     float_size: int
+    shrink: float
+    shrinks: Mapping[float, float]
     sensitivity: Mapping[str, Trial]
     trials: tuple[Trial, ...]
     accepted: bool
@@ -93,6 +103,8 @@ class Int8Report:
             "stage": self.stage,
             "float_size": self.float_size,
             "accepted": self.accepted,
+            "shrink": self.shrink,
+            "shrinks": {str(share): error for share, error in self.shrinks.items()},
             "trials": [trial.to_dict() for trial in self.trials],
             "sensitivity": {name: trial.to_dict() for name, trial in self.sensitivity.items()},
         }
@@ -107,7 +119,7 @@ def quantise(
     *,
     tolerance: Tolerance = QUANTISED,
     size_share: float = SIZE_SHARE,
-    blocks: int = 12,
+    blocks: int = 16,
 ) -> Int8Report:
     """Quantises a graph, keeping the most harmful groups of nodes in float until the rest is tolerable.
 
@@ -131,6 +143,8 @@ def quantise(
     reference = run_graph(model, holdout.faces)
     with tempfile.TemporaryDirectory() as folder:
         bench = _Bench(model, Path(folder), calibration, blocks)
+        shrinks = bench.try_shrinks()
+        bench.shrink = min(shrinks, key=lambda share: shrinks[share])
 
         def measure(kept: tuple[str, ...], rows: slice = slice(None)) -> Trial:
             candidate = bench.quantise(kept)
@@ -144,32 +158,34 @@ def quantise(
         sensitivity: dict[str, Trial] = {}
         if not trials[0].difference.within(tolerance):
             some = slice(None, None, max(1, len(holdout.faces) // _SCREEN_FACES) | 1)  # Odd: reals and fakes alternate.
+            whole = measure((), some).difference.rms_score
             sensitivity = {name: measure((name,), some) for name in bench.groups}
-            kept: tuple[str, ...] = ()
-            for name in sorted(sensitivity, key=lambda name: sensitivity[name].difference.rms_score):
-                trial = measure((*kept, name))
-                if (
-                    trial.size > size_share * float_size
-                    or trial.difference.rms_score >= trials[-1].difference.rms_score
-                ):
-                    continue  # Too large, or no better together with what is kept already.
-                kept = trial.kept
-                trials.append(trial)
-                if trial.difference.within(tolerance):
+            worth = [name for name, trial in sensitivity.items() if trial.difference.rms_score <= _GAIN * whole]
+            for name in sorted(worth, key=lambda name: sensitivity[name].difference.rms_score):
+                last = trials[-1]
+                added = sensitivity[name].size - trials[0].size
+                if last.size + added > size_share * float_size:
+                    continue
+                trial = measure((*last.kept, name))
+                if trial.difference.rms_score < last.difference.rms_score:
+                    trials.append(trial)
+                if trials[-1].difference.within(tolerance):
                     break
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(bench.quantise(trials[-1].kept).read_bytes())
     check_signature(out, stage)
     accepted = trials[-1].difference.within(tolerance) and trials[-1].size <= size_share * float_size
-    return Int8Report(stage.name, float_size, sensitivity, tuple(trials), accepted)
+    return Int8Report(stage.name, float_size, bench.shrink, shrinks, sensitivity, tuple(trials), accepted)
 
 
 class _Bench:
     """Quantises one graph again and again; calibrates it once."""
 
     def __init__(self, model: Path, folder: Path, calibration: Faces, blocks: int) -> None:
+        self._model = model
         self._folder = folder
         self._calibration = calibration
+        self.shrink = 1.0
         self._source = folder / "prepared.onnx"
         try:
             quant_pre_process(str(model), str(self._source), skip_symbolic_shape=True)
@@ -182,6 +198,27 @@ class _Bench:
         names = {node.name for node in inner}
         self._always = [node.name for node in graph.node if node.name not in names]
         self.groups = dict(_groups(inner, blocks))
+
+    def try_shrinks(self) -> dict[float, float]:
+        """Root mean square error of the logits on the calibration faces, by share of the ranges."""
+        expected = run_graph(self._model, self._calibration)["logit"]
+        errors = {}
+        for self.shrink in SHRINKS:
+            found = run_graph(self.quantise(()), self._calibration)["logit"]
+            errors[self.shrink] = float(np.sqrt(((found - expected) ** 2).mean()))
+        return errors
+
+    def _ranges(self) -> Path:
+        """The file of activation ranges; that of the whole ranges is written by the first call that names it."""
+        whole = self._folder / "ranges-1.0.json"
+        path = self._folder / f"ranges-{self.shrink}.json"
+        if not path.exists() and whole.exists():
+            ranges = json.loads(whole.read_text(encoding="utf-8"))
+            for tensor in ranges["data"].values():
+                for end in (tensor["lowest"], tensor["highest"]):
+                    end["data"] = [value * self.shrink for value in end["data"]]
+            path.write_text(json.dumps(ranges), encoding="utf-8")
+        return path
 
     def quantise(self, kept: tuple[str, ...]) -> Path:
         """The graph with these groups in float and all else in INT8."""
@@ -201,7 +238,7 @@ class _Bench:
             # and `export.tensorrt` needs it when it takes the quantisation out again.
             extra_options={"QDQKeepRemovableActivations": True},
             # Ranges depend on the graph and the faces alone, so that every trial shares them.
-            calibration_cache_path=self._folder / "ranges.json",
+            calibration_cache_path=self._ranges(),
         )
         model = onnx.load(out)
         _shorten(model.graph)
@@ -220,6 +257,8 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has 
 
 def _shorten(graph: onnx.GraphProto) -> None:
     """Numbers tensors and nodes: beside one-byte weights, long names are several per cent of a small model."""
+    if any(attribute.HasField("g") or attribute.graphs for node in graph.node for attribute in node.attribute):
+        return  # A graph inside a node may read any tensor of this one by name.
     names: dict[str, str] = {value.name: value.name for value in (*graph.input, *graph.output)} | {"": ""}
 
     def short(name: str) -> str:
@@ -245,14 +284,19 @@ def _inner_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
         started.append(any(name in after for name in node.input))
         if node.op_type in _WEIGHTED or started[-1]:
             after.update(node.output)
-    before: set[str] = set()  # Tensors that a layer with weights is computed from.
+    ahead: set[str] = set()  # Tensors that a layer with weights is computed from.
+    wanted: set[str] = set()  # Those of them that a layer other than the last is computed from.
     inner: list[onnx.NodeProto] = []
     for node, begun in zip(reversed(graph.node), reversed(started), strict=True):
-        needed = any(name in before for name in node.output)
-        if node.op_type in _WEIGHTED or needed:
-            before.update(node.input)
-        if begun and needed:
-            inner.append(node)
+        layer = node.op_type in _WEIGHTED
+        leads = any(name in ahead for name in node.output)
+        chosen = (layer and leads) or any(name in wanted for name in node.output)
+        if layer or leads:
+            ahead.update(node.input)
+        if chosen:
+            wanted.update(node.input)
+            if begun:
+                inner.append(node)
     return inner[::-1]
 
 

@@ -15,7 +15,7 @@ from awarenet.errors import DataError, ModelError  # noqa: E402
 from awarenet.stages import FAST_FILTER, GENCONVIT  # noqa: E402
 from export.difference import TRANSLATED, Tolerance, compare_outputs  # noqa: E402
 from export.inference import run_graph  # noqa: E402
-from export.int8 import _inner_nodes, quantise  # noqa: E402
+from export.int8 import Int8Report, _inner_nodes, quantise  # noqa: E402
 from export.onnx import export_onnx  # noqa: E402
 from export.samples import Samples  # noqa: E402
 from training.networks.classifier import Classifier  # noqa: E402
@@ -89,11 +89,18 @@ def test_a_network_of_another_stage_or_in_training_mode_is_refused(network: torc
         export_onnx(Classifier("mobilenetv4_conv_small", pretrained="never"), FAST_FILTER, tmp_path / "model.onnx")
 
 
-def test_int8_is_small_and_keeps_bytes_and_logit_in_float(graph: Path, samples: Samples, tmp_path: Path) -> None:
-    report = quantise(graph, tmp_path / "int8.onnx", FAST_FILTER, samples.faces, samples, tolerance=ANYTHING)
+@pytest.fixture(scope="module")
+def quantised(graph: Path, samples: Samples) -> tuple[Path, Int8Report]:
+    out = graph.with_name("int8.onnx")
+    return out, quantise(graph, out, FAST_FILTER, samples.faces, samples, tolerance=ANYTHING)
+
+
+def test_int8_is_small_and_keeps_bytes_and_logit_in_float(quantised: tuple[Path, Int8Report]) -> None:
+    path, report = quantised
     assert report.accepted
+    assert report.shrink == min(report.shrinks, key=lambda share: report.shrinks[share])
     assert report.trials[-1].size < 0.3 * report.float_size
-    model = onnx.load(tmp_path / "int8.onnx")
+    model = onnx.load(path)
     producers = {name: node for node in model.graph.node for name in node.output}
     assert producers["logit"].op_type not in ("QuantizeLinear", "DequantizeLinear")
     layers = [node for node in model.graph.node if node.op_type == "Conv"]
@@ -102,9 +109,10 @@ def test_int8_is_small_and_keeps_bytes_and_logit_in_float(graph: Path, samples: 
     assert all(integer)
 
 
-def test_groups_are_kept_in_float_until_the_tolerance_is_met(graph: Path, samples: Samples, tmp_path: Path) -> None:
-    strict = quantise(graph, tmp_path / "a.onnx", FAST_FILTER, samples.faces, samples, tolerance=ANYTHING)
-    goal = replace(ANYTHING, score=0.9 * strict.trials[0].difference.max_score)
+def test_groups_are_kept_in_float_until_the_tolerance_is_met(
+    graph: Path, samples: Samples, quantised: tuple[Path, Int8Report], tmp_path: Path
+) -> None:
+    goal = replace(ANYTHING, score=0.9 * quantised[1].trials[0].difference.max_score)
     report = quantise(
         graph, tmp_path / "b.onnx", FAST_FILTER, samples.faces, samples, tolerance=goal, size_share=1.0, blocks=3
     )
