@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from awarenet.cascade import Decisions
 from awarenet.errors import AwareNetError
 from awarenet.faces import POOR_PX, FaceBox, FaceCrop, FaceDetector, crop_face
 from awarenet.media import Clip, MediaLimits, read_picture, sniff
 from awarenet.runtime import Runtime
-from awarenet.stages import FACE_SIZE, FEATURES, Route
+from awarenet.stages import FACE, FACE_SIZE, FEATURES, MAX_BATCH, Route
 from awarenet.tracks import follow, track_probabilities
 from awarenet.verdict import FaceVerdict, Verdict, VerdictWord
 
@@ -27,24 +28,14 @@ MAX_FACES: Final = 256
 """Most faces scored in one picture or frame; the largest are taken."""
 
 
-@dataclass
-class _Found:
-    """The faces of one picture or clip, and what there is to say about them."""
+@dataclass(frozen=True)
+class _Seen:
+    """One face that was cut out and handed to the runtime."""
 
-    crops: list[FaceCrop] = field(default_factory=list)
-    tracks: list[int] = field(default_factory=list)
-    times: list[float | None] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    timings_ms: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def timed(self, step: str) -> Iterator[None]:
-        """Adds the time of the block to a step."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.timings_ms[step] = self.timings_ms.get(step, 0.0) + (time.perf_counter() - start) * 1000
+    box: FaceBox
+    face_px: float
+    upscaled: bool
+    time_s: float | None
 
 
 class Detector:
@@ -81,71 +72,52 @@ class Detector:
             path: The file.
             route: `cascade` exits early, `full` runs every stage.
         """
-        found = _Found()
+        work = _Work(self._runtime, route)
         try:
-            if sniff(path).kind == "clip":
-                self._look_at_clip(path, found)
-            else:
-                self._look_at_picture(path, found)
-            with found.timed("score"):
-                decisions = self._score(found.crops, route)
+            tracks = self._look_at_clip(path, work) if sniff(path).kind == "clip" else self._look_at_picture(path, work)
+            decisions = work.finish()
         except AwareNetError as error:
-            return self._verdict(path, found, None, None, [], error)
-        faces = _face_verdicts(found, decisions)
-        word, probability = self._judge(found, decisions)
-        return self._verdict(path, found, word, probability, faces, None)
+            return self._verdict(path, work, None, None, [], error)
+        word, probability = self._judge(work, np.array(tracks, np.int64), decisions)
+        return self._verdict(path, work, word, probability, _face_verdicts(work.seen, tracks, decisions), None)
 
-    def _look_at_picture(self, path: Path, found: _Found) -> None:
-        with found.timed("decode"):
+    def _look_at_picture(self, path: Path, work: _Work) -> list[int]:
+        """Scores the faces of a picture; gives each a track of its own."""
+        with work.timed("decode"):
             picture = read_picture(path, self._limits)
-        found.notes.extend(picture.notes)
-        with found.timed("detect"):
-            boxes = self._largest(self._faces.detect(picture.image), found)
-            found.crops = [crop_face(picture.image, box) for box in boxes]
-        found.tracks = list(range(len(boxes)))
-        found.times = [None] * len(boxes)
+        work.notes.extend(picture.notes)
+        with work.timed("detect"):
+            boxes = self._faces.detect(picture.image)
+        work.add(picture.image, boxes, None)
+        return list(range(len(work.seen)))
 
-    def _look_at_clip(self, path: Path, found: _Found) -> None:
-        boxes: list[list[FaceBox]] = []
-        with found.timed("decode"), Clip(path, self._limits) as clip:
+    def _look_at_clip(self, path: Path, work: _Work) -> list[int]:
+        """Scores the faces of sampled frames; gives the track of each."""
+        shown: list[list[FaceBox]] = []
+        with work.timed("decode"), Clip(path, self._limits) as clip:
             for frame in clip.frames(self._frames):
-                with found.timed("detect"):
-                    boxes.append(self._largest(self._faces.detect(frame.image, thorough=False), found))
-                    found.crops.extend(crop_face(frame.image, box) for box in boxes[-1])
-                    found.times.extend([frame.time_s] * len(boxes[-1]))
-        found.timings_ms["decode"] -= found.timings_ms.get("detect", 0.0)
-        found.notes.extend(clip.notes)
-        found.tracks = [track for numbers in follow(boxes) for track in numbers]
+                with work.timed("detect"):
+                    boxes = self._faces.detect(frame.image, thorough=False)
+                shown.append(work.add(frame.image, boxes, frame.time_s))
+        work.notes.extend(clip.notes)
+        return [track for numbers in follow(shown) for track in numbers]
 
-    def _largest(self, boxes: list[FaceBox], found: _Found) -> list[FaceBox]:
-        note = f"more than {MAX_FACES} faces at once, only the largest were scored"
-        if len(boxes) > MAX_FACES and note not in found.notes:
-            found.notes.append(note)
-        return boxes[:MAX_FACES]
-
-    def _score(self, crops: list[FaceCrop], route: Route) -> Decisions:
-        faces = np.stack([crop.face for crop in crops]) if crops else np.empty((0, FACE_SIZE, FACE_SIZE, 3), np.uint8)
-        return self._runtime.score(faces, np.array([crop.face_px for crop in crops], np.float32), route=route)
-
-    def _judge(self, found: _Found, decisions: Decisions) -> tuple[VerdictWord, float | None]:
+    def _judge(self, work: _Work, tracks: NDArray[np.int64], decisions: Decisions) -> tuple[VerdictWord, float | None]:
         """The worst track decides, among those with a face good enough to judge."""
-        if not found.crops:
+        faces = len(work.seen)
+        if not faces:
             return "no_face", None
-        good = np.array([crop.face_px >= POOR_PX for crop in found.crops])
-        upscaled = sum(crop.upscaled for crop in found.crops)
+        good = np.array([face.face_px >= POOR_PX for face in work.seen])
+        poor, upscaled = int((~good).sum()), sum(face.upscaled for face in work.seen)
         if upscaled:
-            found.notes.append(
-                f"{_some(upscaled, len(good))} fewer pixels than the {FACE_SIZE} that the models look at"
-            )
-        poor = int((~good).sum())
+            work.notes.append(f"{_some(upscaled, faces)} fewer pixels than the {FACE_SIZE} that the models look at")
         counted = good if good.any() else ~good
-        tracks = np.array(found.tracks, np.int64)[counted]
-        probability = max(track_probabilities(decisions.probability[counted], tracks).values())
+        probability = max(track_probabilities(decisions.probability[counted], tracks[counted]).values())
         if not good.any():
-            found.notes.append(f"no face has {POOR_PX} pixels: too small to judge, so the verdict stays uncertain")
+            work.notes.append(f"no face has {POOR_PX} pixels: too small to judge, so the verdict stays uncertain")
             return "uncertain", probability
         if poor:
-            found.notes.append(f"{_some(poor, len(good))} fewer than {POOR_PX} pixels: too small to count")
+            work.notes.append(f"{_some(poor, faces)} fewer than {POOR_PX} pixels: too small to count")
         policy = self._runtime.policy
         if abs(probability - policy.decide_at) < policy.uncertain_margin:
             return "uncertain", probability
@@ -154,7 +126,7 @@ class Detector:
     def _verdict(
         self,
         path: Path,
-        found: _Found,
+        work: _Work,
         word: VerdictWord | None,
         probability: float | None,
         faces: list[FaceVerdict],
@@ -171,9 +143,70 @@ class Detector:
             face_engine=self._faces.name,
             error=str(error) if error else None,
             error_code=error.code if error else None,
-            notes=found.notes,
-            timings_ms={step: round(spent, 3) for step, spent in found.timings_ms.items()},
+            notes=work.notes,
+            timings_ms={step: round(spent, 3) for step, spent in work.timings_ms.items()},
         )
+
+
+class _Work:
+    """What is known so far about one file. Faces are scored as soon as a batch is full, so that few crops are held.
+
+    Attributes:
+        seen: Every face, in the order of its score.
+        notes: What limits the verdict, in words.
+        timings_ms: Milliseconds per step, without those of steps inside it.
+    """
+
+    def __init__(self, runtime: Runtime, route: Route) -> None:
+        self.seen: list[_Seen] = []
+        self.notes: list[str] = []
+        self.timings_ms: dict[str, float] = {}
+        self._runtime = runtime
+        self._route: Route = route
+        self._waiting: list[FaceCrop] = []
+        self._parts: list[Decisions] = []
+        self._inner_ms = 0.0
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Adds the time of the block to a step, less that of blocks inside it."""
+        outer, self._inner_ms, start = self._inner_ms, 0.0, time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = (time.perf_counter() - start) * 1000
+            self.timings_ms[step] = self.timings_ms.get(step, 0.0) + spent - self._inner_ms
+            self._inner_ms = outer + spent
+
+    def add(self, image: NDArray[np.uint8], boxes: list[FaceBox], time_s: float | None) -> list[FaceBox]:
+        """Cuts the faces out and scores full batches; returns the boxes that were taken."""
+        note = f"more than {MAX_FACES} faces at once, only the largest were scored"
+        if len(boxes) > MAX_FACES and note not in self.notes:
+            self.notes.append(note)
+        for box in boxes[:MAX_FACES]:
+            crop = crop_face(image, box)
+            self.seen.append(_Seen(box, crop.face_px, crop.upscaled, time_s))
+            self._waiting.append(crop)
+            if len(self._waiting) == MAX_BATCH:
+                self._score()
+        return boxes[:MAX_FACES]
+
+    def finish(self) -> Decisions:
+        """Scores what is left; the decisions of all faces, in order."""
+        if self._waiting or not self._parts:
+            self._score()
+        return Decisions(
+            np.concatenate([part.probability for part in self._parts]),
+            np.concatenate([part.exit_stage for part in self._parts]),
+            np.concatenate([part.evidence for part in self._parts]),
+        )
+
+    def _score(self) -> None:
+        crops, self._waiting = self._waiting, []
+        faces = np.stack([crop.face for crop in crops]) if crops else np.empty((0, *FACE.shape), np.uint8)
+        face_px = np.array([crop.face_px for crop in crops], np.float32)
+        with self.timed("score"):
+            self._parts.append(self._runtime.score(faces, face_px, route=self._route))
 
 
 def _some(part: int, whole: int) -> str:
@@ -185,26 +218,20 @@ def _some(part: int, whole: int) -> str:
     return f"{part} of {whole} faces {'has' if part == 1 else 'have'}"
 
 
-def _face_verdicts(found: _Found, decisions: Decisions) -> list[FaceVerdict]:
+def _face_verdicts(seen: list[_Seen], tracks: list[int], decisions: Decisions) -> list[FaceVerdict]:
     return [
         FaceVerdict(
-            box=(round(crop.box.x, 2), round(crop.box.y, 2), round(crop.box.width, 2), round(crop.box.height, 2)),
+            box=(round(face.box.x, 2), round(face.box.y, 2), round(face.box.width, 2), round(face.box.height, 2)),
             track=track,
             probability=float(probability),
             exit_stage=int(stage),
             evidence={
                 name: None if np.isnan(value) else float(value) for name, value in zip(FEATURES, evidence, strict=True)
             },
-            upscaled=crop.upscaled,
-            time_s=time_s,
+            upscaled=face.upscaled,
+            time_s=face.time_s,
         )
-        for crop, track, time_s, probability, stage, evidence in zip(
-            found.crops,
-            found.tracks,
-            found.times,
-            decisions.probability,
-            decisions.exit_stage,
-            decisions.evidence,
-            strict=True,
+        for face, track, probability, stage, evidence in zip(
+            seen, tracks, decisions.probability, decisions.exit_stage, decisions.evidence, strict=True
         )
     ]

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 _LOST = 0.02
 """A clip of which more than this share is missing counts as cut short."""
 
+_INSTANT = 1e-6
+"""Seconds that count as no difference."""
+
 
 @dataclass(frozen=True)
 class Timeline:
@@ -48,9 +51,9 @@ class Timeline:
         known = self.seconds
         right = np.searchsorted(known, seconds).clip(0, len(known) - 1)
         left = np.maximum(right - 1, 0)
-        chosen: NDArray[np.int64] = self.times[
-            np.unique(np.where(seconds - known[left] <= known[right] - seconds, left, right))
-        ]
+        # Halfway between two frames the earlier one is taken, whatever rounding says.
+        earlier = seconds - known[left] <= known[right] - seconds + _INSTANT
+        chosen: NDArray[np.int64] = self.times[np.unique(np.where(earlier, left, right))]
         return chosen
 
     def key_before(self, time: int) -> int:

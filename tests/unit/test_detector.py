@@ -264,3 +264,29 @@ def test_versions_are_those_of_the_policy(detector: Detector, runtime: InProcess
     assert verdict.model_version == runtime.policy.model_version
     assert verdict.policy_version == runtime.policy.version
     assert isinstance(runtime.policy.leakage, Leakage)
+
+
+def test_few_crops_are_held_however_many_faces_a_clip_shows(runtime: InProcessRuntime, tmp_path: Path) -> None:
+    batches = []
+
+    class Counted(Fixed):
+        def score(
+            self,
+            faces: NDArray[np.uint8],
+            face_px: NDArray[np.float32] | None = None,
+            *,
+            route: Route = "cascade",
+            timeout_s: float | None = None,
+        ) -> Decisions:
+            batches.append(len(faces))
+            return super().score(faces, face_px, route=route, timeout_s=timeout_s)
+
+    class Many(Painted):
+        def detect(self, image: NDArray[np.uint8], *, thorough: bool = True) -> list[FaceBox]:
+            return [FaceBox(110.0 * index, 100.0, 100.0, 100.0, 1.0) for index in range(30)]
+
+    path = save_clip(tmp_path / "a.mp4", [scene(tiny.SURELY_FAKE)] * 6)
+    verdict = checked(Detector(Counted(runtime), Many(), frames=5).detect(path))
+    assert batches == [64, 64, 22]
+    assert [face.track for face in verdict.faces] == list(range(30)) * 5
+    assert all(spent >= 0 for spent in verdict.timings_ms.values())

@@ -71,6 +71,12 @@ def test_a_short_clip_gives_each_frame_once(tmp_path: Path) -> None:
     assert [number_of(frame) for frame in frames] == [0]
 
 
+def test_as_many_frames_are_given_as_were_asked_for(tmp_path: Path) -> None:
+    with Clip(save_clip(tmp_path / "a.mp4", numbered(24))) as clip:
+        for count in range(1, 25):
+            assert len(list(clip.frames(count))) == count
+
+
 @pytest.mark.parametrize("rotation", [90, 180, -90])
 def test_rotation_of_the_camera_is_undone(tmp_path: Path, rotation: int) -> None:
     image = BASE[:, :96]
