@@ -120,6 +120,7 @@ def quantise(
     tolerance: Tolerance = QUANTISED,
     size_share: float = SIZE_SHARE,
     blocks: int = 16,
+    earlier: Mapping[str, Any] | None = None,
 ) -> Int8Report:
     """Quantises a graph, keeping the most harmful groups of nodes in float until the rest is tolerable.
 
@@ -132,6 +133,7 @@ def quantise(
         tolerance: When to stop.
         size_share: Largest size as a share of `model`; a group that would exceed it stays quantised.
         blocks: Into how many runs of neighbouring layers the graph is cut to look for the harmful ones.
+        earlier: A report (`Int8Report.to_dict`) of the same network, whose choice is taken over: no search.
 
     Returns:
         What was tried and measured; `accepted` says whether the tolerance was met.
@@ -143,7 +145,9 @@ def quantise(
     reference = run_graph(model, holdout.faces)
     with tempfile.TemporaryDirectory() as folder:
         bench = _Bench(model, Path(folder), calibration, blocks)
-        shrinks = bench.try_shrinks()
+        shrinks = (
+            {float(share): error for share, error in earlier["shrinks"].items()} if earlier else bench.try_shrinks()
+        )
         bench.shrink = min(shrinks, key=lambda share: shrinks[share])
 
         def measure(kept: tuple[str, ...], rows: slice = slice(None)) -> Trial:
@@ -154,9 +158,9 @@ def quantise(
             log.info("%s: kept %s: %s", stage.name, ", ".join(kept) or "nothing", difference)
             return Trial(kept, difference, candidate.stat().st_size)
 
-        trials = [measure(())]
+        trials = [measure(tuple(earlier["trials"][-1]["kept"]) if earlier else ())]
         sensitivity: dict[str, Trial] = {}
-        if not trials[0].difference.within(tolerance):
+        if not earlier and not trials[0].difference.within(tolerance):
             some = slice(None, None, max(1, len(holdout.faces) // _SCREEN_FACES) | 1)  # Odd: reals and fakes alternate.
             whole = measure((), some).difference.rms_score
             sensitivity = {name: measure((name,), some) for name in bench.groups}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,6 +129,16 @@ def test_groups_are_kept_in_float_until_the_tolerance_is_met(
         samples.subsets,
     )
     assert measured == report.trials[-1].difference
+
+
+def test_a_choice_made_before_is_taken_over(
+    graph: Path, samples: Samples, quantised: tuple[Path, Int8Report], tmp_path: Path
+) -> None:
+    path, report = quantised
+    earlier = json.loads(json.dumps(report.to_dict()))
+    again = quantise(graph, tmp_path / "c.onnx", FAST_FILTER, samples.faces, samples, earlier=earlier)
+    assert again.shrink == report.shrink
+    assert (tmp_path / "c.onnx").read_bytes() == path.read_bytes()
 
 
 def test_inner_nodes_are_those_between_the_first_and_the_last_layer(graph: Path) -> None:
