@@ -131,7 +131,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path, help="pictures, clips and folders of your own")
     parser.add_argument("--model-repository", type=Path, default=ROOT / DEFAULT_REPOSITORY)
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "demo")
+    parser.add_argument("--out", type=Path, default=Path("build") / "demo")
     arguments = parser.parse_args()
     configure("warning")
     say(f"making samples in {arguments.out / 'samples'}")

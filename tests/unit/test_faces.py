@@ -13,10 +13,12 @@ import pytest
 from numpy.typing import NDArray
 
 from awarenet.errors import ModelError
-from awarenet.face_engines import HogDetector, YuNetDetector, create_detector
+from awarenet.face_engines import HogDetector, YuNetDetector, create_detector, hog
+from awarenet.face_engines.calibrate import ratios
 from awarenet.face_engines.search import search, suppress
 from awarenet.face_engines.yunet import MODEL_FILE, MODEL_SHA256, fetch_model, find_model
 from awarenet.faces import FaceBox, FaceDetector, crop_face, overlap
+from awarenet.media import read_picture
 from tests.samples import ASTRONAUT_FACE, astronaut, face, mosaic
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -53,6 +55,24 @@ def test_both_engines_agree_on_the_box() -> None:
     assert abs(first.side - second.side) < 0.1 * first.side
     crops = [crop_face(astronaut(), box).face.astype(int) for box in (first, second)]
     assert np.abs(crops[0] - crops[1]).mean() < 25
+
+
+def test_the_map_between_the_engines_is_what_pictures_say() -> None:
+    shared = Path(os.environ.get("AWARENET_SHARED") or REPOSITORY.parent / "shared") / "data" / "full_frames"
+    files = sorted(shared.rglob("*.jpg"))[::3]
+    if not files:
+        pytest.skip("needs pictures of many people: set AWARENET_SHARED")
+    engines = YuNetDetector(yunet_file()), HogDetector()
+    rows, agreement = [], []
+    for path in files:
+        first, second = (engine.detect(read_picture(path).image, thorough=False) for engine in engines)
+        if len(first) == len(second) == 1:
+            rows.append(ratios(second[0], first[0]))
+            agreement.append(iou(first[0], second[0]))
+    assert len(rows) > 0.8 * len(files)
+    measured = np.median(np.array(rows), axis=0)
+    assert measured == pytest.approx([hog.SHIFT_X, hog.SHIFT_Y, hog.WIDTH, hog.HEIGHT], abs=0.05)
+    assert np.median(agreement) > 0.8
 
 
 def test_sixty_faces_are_all_found(detector: FaceDetector) -> None:
