@@ -132,7 +132,7 @@ def parity(
     """Holds every step to its tolerance; exit code 1 where one is over."""
     from export.parity import table
 
-    gates = list(_gates(run, _samples(crops, test_crops or [], faces), server))
+    gates = list(_gates(run, _samples(crops, test_crops or [], faces), server, decisions_only))
     _write_json(out or run / "export" / "parity.json", [gate.to_dict() for gate in gates])
     console.print(table(gates))
     if not all(gate.passed for gate in gates):
@@ -218,7 +218,7 @@ def _samples(crops: Path, test_crops: list[Path], faces: int) -> Samples:
     return Samples.together(parts + [Samples.of(folder, None, limit=faces) for folder in test_crops])
 
 
-def _gates(run: Path, samples: Samples, server: str | None) -> Iterator[Gate]:
+def _gates(run: Path, samples: Samples, server: str | None, decisions_only: bool) -> Iterator[Gate]:
     from awarenet.runtime.inprocess import InProcessRuntime
     from awarenet.runtime.triton import TritonRuntime
     from awarenet.trees import CompiledTrees
@@ -248,7 +248,8 @@ def _gates(run: Path, samples: Samples, server: str | None) -> Iterator[Gate]:
             before, after = here.score(samples.faces), there.score(samples.faces)
         finally:
             there.close()
-        yield cascade_gate("cascade: in-process, Triton", before, after, policy.decide_at, samples, TRANSLATED)
+        tolerance = QUANTISED if decisions_only else TRANSLATED
+        yield cascade_gate("cascade: in-process, Triton", before, after, policy.decide_at, samples, tolerance)
 
 
 def _choose_policy(run: Path, crops: Path) -> None:
