@@ -19,6 +19,14 @@ Target = Literal["embedded", "onnxruntime", "tensorrt"]
 TARGETS: Final[tuple[Target, ...]] = ("embedded", "onnxruntime", "tensorrt")
 """What runs the networks: the Python backend over ONNX Runtime, Triton's own ONNX Runtime backend, or TensorRT."""
 
+_SMALL: Final = {
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "262144",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+}
+"""Variables that keep the embedded target's processes small: large arrays go back to the system when they are freed."""
+
 
 @dataclass(frozen=True)
 class Installation:
@@ -110,12 +118,12 @@ def _environment(libraries: Sequence[Path]) -> dict[str, str]:
     environment = dict(os.environ)
     packages = [str(Path(awarenet.__file__).parents[1]), *(path for path in sys.path if path)]
     environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(packages))
+    # Byte code beside model.py would change a signed folder.
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     if libraries:
         environment["PYTHONHOME"] = sys.base_prefix
         old = environment.get("LD_LIBRARY_PATH")
         environment["LD_LIBRARY_PATH"] = os.pathsep.join([*map(str, libraries), *([old] if old else [])])
-    # Byte code beside model.py would change a signed folder; two arenas keep the many threads' heaps small.
-    environment["PYTHONDONTWRITEBYTECODE"] = "1"
-    environment.setdefault("MALLOC_ARENA_MAX", "2")
-    environment.setdefault("OMP_NUM_THREADS", "1")
+        for name, value in _SMALL.items():
+            environment.setdefault(name, value)
     return environment

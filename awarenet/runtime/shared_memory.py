@@ -21,10 +21,14 @@ class SegmentPrefix:
     """
 
     def __init__(self) -> None:
-        self.value = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
-        self._lock = _FOLDER / (self.value + _LOCK)
-        self._descriptor = os.open(self._lock, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        while True:
+            self.value = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+            lock = _FOLDER / (self.value + _LOCK)
+            self._descriptor = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            if lock.exists():
+                break
+            os.close(self._descriptor)  # Another start swept it before it was locked.
 
     def clear(self) -> None:
         """Removes the segments; for after their server has ended."""

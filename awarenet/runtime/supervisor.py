@@ -157,6 +157,7 @@ class Supervisor:
             answered = self._control.answered(CASCADE.name)
             if answered != self._answered:
                 self._answered, self._heard = answered, time.monotonic()
+                return  # Busy with others.
             silence = time.monotonic() - self._heard
             _log.warning("no answer to a health question", silence_s=round(silence), reason=str(error))
             if silence > _SILENCE_S:

@@ -124,9 +124,8 @@ def test_a_router_that_does_not_load_is_a_startup_error_with_tritons_words(copy:
 
 def _serve(repository: Path) -> tuple[subprocess.Popen[str], str]:
     """`awarenet serve` on free ports, and its gRPC address."""
-    code = "import typer; from awarenet.runtime.serve_command import serve; typer.run(serve)"
     ports = ["--http-port=0", "--grpc-port=0", "--metrics-port=0"]
-    command = [sys.executable, "-c", code, f"--model-repository={repository}", *ports]
+    command = [sys.executable, "-m", "awarenet.cli", "serve", f"--model-repository={repository}", *ports]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(3)]
