@@ -125,6 +125,9 @@ def parity(
     test_crops: Annotated[list[Path] | None, typer.Option(help="Crop cache to compare on as a whole, too.")] = None,
     faces: Faces = 400,
     server: Annotated[str | None, typer.Option(help="URL of a server of the same models, to compare as well.")] = None,
+    decisions_only: Annotated[
+        bool, typer.Option("--decisions-only", help="Hold the server to decisions, not logits: TensorRT in fp16.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="JSON file; default: parity.json in the run's export folder.")
     ] = None,
