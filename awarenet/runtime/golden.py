@@ -7,6 +7,7 @@ every request with 200 and corrupted tensors, and with a dead router it stays "r
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awarenet.errors import StartupError
+from awarenet.runtime.installation import python_path
 from awarenet.stages import FACE_SIZE
 
 TOLERANCE: Final = {"embedded": 1e-3, "onnxruntime": 0.05, "tensorrt": 0.5}
@@ -80,7 +82,8 @@ class Golden:
 def start_computing(repository: Path) -> subprocess.Popen[bytes]:
     """Begins to compute the known answer in a process of its own, so that its memory is freed afterwards."""
     command = [sys.executable, "-m", "awarenet.runtime.golden", str(repository)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    environment = {**os.environ, "PYTHONPATH": python_path()}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
 
 
 def finish_computing(process: subprocess.Popen[bytes], timeout_s: float) -> Golden:

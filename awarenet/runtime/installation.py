@@ -95,6 +95,12 @@ class Installation:
         return folder
 
 
+def python_path() -> str:
+    """PYTHONPATH with which another interpreter finds what this one finds."""
+    packages = [str(Path(awarenet.__file__).parents[1]), *(path for path in sys.path if path)]
+    return os.pathsep.join(dict.fromkeys(packages))
+
+
 def _python_library() -> Path:
     """The folder of this Python's shared library, which the stub is linked to.
 
@@ -115,9 +121,7 @@ def _python_library() -> Path:
 
 def _environment(libraries: Sequence[Path]) -> dict[str, str]:
     """This process's environment, and where the server's interpreters find libraries and packages."""
-    environment = dict(os.environ)
-    packages = [str(Path(awarenet.__file__).parents[1]), *(path for path in sys.path if path)]
-    environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(packages))
+    environment = {**os.environ, "PYTHONPATH": python_path()}
     # Byte code beside model.py would change a signed folder.
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     if libraries:
