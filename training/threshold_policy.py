@@ -290,7 +290,7 @@ def uncertain_margin(
     meeting = np.flatnonzero(errors <= targets.error)
     pick = int(meeting[0]) if len(meeting) else int(np.argmin(errors))
     margin = 0.0 if starts[pick] == 0 else min(1.0, float(distance[starts[pick]]))
-    return margin, float(errors[pick]), float(1 - starts[pick] / len(distance))
+    return margin, float(errors[pick]), float((len(distance) - starts[pick]) / len(distance))
 
 
 def deferral_curve(scores: Scores, fake_above: float, *, points: int = 200) -> pd.DataFrame:
