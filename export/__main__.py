@@ -81,7 +81,7 @@ def int8(run: Run, crops: Crops, faces: Faces = 400, stages: Names = None) -> No
         reports.append(report)
     table = Table("stage", "FP32 MB", "INT8 MB", "share", "ranges", "kept in float", "RMS", "AUC loss", "flips", "")
     for report in reports:
-        last = report.trials[-1]
+        last = report.chosen
         table.add_row(
             report.stage,
             f"{report.float_size / 1e6:.2f}",

@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -47,8 +48,6 @@ _WEIGHTED: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _ARITHMETIC: Final = frozenset({"Add", "Mul", "Sigmoid", "Softmax"})
 # ONNX Runtime computes a normalisation in float whatever surrounds it; quantising its weights would only harm.
 _INTEGER: Final = sorted(kind for kind in {*QLinearOpsRegistry, *QDQRegistry} if not kind.endswith("Normalization"))
-_GAIN: Final = 0.95
-"""A group is worth keeping in float where what is left of the error is at most this share of it."""
 _SCREEN_FACES: Final = 128
 """Faces on which groups are ranked; complete candidates are measured on all."""
 _CALIBRATION_BATCH: Final = 8
@@ -85,8 +84,9 @@ class Int8Report:
         shrink: Share of the observed activation ranges that was taken.
         shrinks: Root mean square error of the logits on the calibration faces, by share.
         sensitivity: What is left of the error when one group alone is kept in float, by group.
-        trials: Every complete candidate, in the order in which it was tried; the last one was written.
-        accepted: Whether the last one is within tolerance and small enough.
+        trials: Every complete candidate, in the order in which it was tried.
+        chosen: The one that was written.
+        accepted: Whether it is within tolerance and small enough.
     """
 
     stage: str
@@ -95,6 +95,7 @@ class Int8Report:
     shrinks: Mapping[float, float]
     sensitivity: Mapping[str, Trial]
     trials: tuple[Trial, ...]
+    chosen: Trial
     accepted: bool
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,6 +104,7 @@ class Int8Report:
             "stage": self.stage,
             "float_size": self.float_size,
             "accepted": self.accepted,
+            "chosen": self.chosen.to_dict(),
             "shrink": self.shrink,
             "shrinks": {str(share): error for share, error in self.shrinks.items()},
             "trials": [trial.to_dict() for trial in self.trials],
@@ -119,7 +121,7 @@ def quantise(
     *,
     tolerance: Tolerance = QUANTISED,
     size_share: float = SIZE_SHARE,
-    blocks: int = 16,
+    blocks: int = 8,
     earlier: Mapping[str, Any] | None = None,
 ) -> Int8Report:
     """Quantises a graph, keeping the most harmful groups of nodes in float until the rest is tolerable.
@@ -131,7 +133,7 @@ def quantise(
         calibration: Faces that the activation ranges are taken from, uint8 `[N, 256, 256, 3]`.
         holdout: Other people's faces, on which the harm is measured.
         tolerance: When to stop.
-        size_share: Largest size as a share of `model`; a group that would exceed it stays quantised.
+        size_share: Largest size as a share of `model`.
         blocks: Into how many runs of neighbouring layers the graph is cut to look for the harmful ones.
         earlier: A report (`Int8Report.to_dict`) of the same network, whose choice is taken over: no search.
 
@@ -158,28 +160,27 @@ def quantise(
             log.info("%s: kept %s: %s", stage.name, ", ".join(kept) or "nothing", difference)
             return Trial(kept, difference, candidate.stat().st_size)
 
-        trials = [measure(tuple(earlier["trials"][-1]["kept"]) if earlier else ())]
+        trials = [measure(tuple(earlier["chosen"]["kept"]) if earlier else ())]
+        chosen = trials[0]
         sensitivity: dict[str, Trial] = {}
-        if not earlier and not trials[0].difference.within(tolerance):
+        if not earlier and not chosen.difference.within(tolerance):
             some = slice(None, None, max(1, len(holdout.faces) // _SCREEN_FACES) | 1)  # Odd: reals and fakes alternate.
-            whole = measure((), some).difference.rms_score
             sensitivity = {name: measure((name,), some) for name in bench.groups}
-            worth = [name for name, trial in sensitivity.items() if trial.difference.rms_score <= _GAIN * whole]
-            for name in sorted(worth, key=lambda name: sensitivity[name].difference.rms_score):
-                last = trials[-1]
-                added = sensitivity[name].size - trials[0].size
-                if last.size + added > size_share * float_size:
-                    continue
-                trial = measure((*last.kept, name))
-                if trial.difference.rms_score < last.difference.rms_score:
-                    trials.append(trial)
-                if trials[-1].difference.within(tolerance):
-                    break
+            ranked = sorted(sensitivity, key=lambda name: sensitivity[name].difference.rms_score)
+            # The fewest of them, the most harmful first: too few fail, all of them stand for no INT8 at all.
+            too_few, enough = 0, len(ranked)
+            while enough - too_few > 1 or chosen.kept != tuple(ranked[:enough]):
+                count = max(too_few + 1, (too_few + enough) // 2) if enough - too_few > 1 else enough
+                trials.append(measure(tuple(ranked[:count])))
+                if trials[-1].difference.within(tolerance) or count == len(ranked):
+                    chosen, enough = trials[-1], count
+                else:
+                    too_few = count
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(bench.quantise(trials[-1].kept).read_bytes())
+        out.write_bytes(bench.quantise(chosen.kept).read_bytes())
     check_signature(out, stage)
-    accepted = trials[-1].difference.within(tolerance) and trials[-1].size <= size_share * float_size
-    return Int8Report(stage.name, float_size, bench.shrink, shrinks, sensitivity, tuple(trials), accepted)
+    accepted = chosen.difference.within(tolerance) and chosen.size <= size_share * float_size
+    return Int8Report(stage.name, float_size, bench.shrink, shrinks, sensitivity, tuple(trials), chosen, accepted)
 
 
 class _Bench:
@@ -202,6 +203,7 @@ class _Bench:
         names = {node.name for node in inner}
         self._always = [node.name for node in graph.node if node.name not in names]
         self.groups = dict(_groups(inner, blocks))
+        self.quantise(())  # Calibrates, while the ranges are taken whole.
 
     def try_shrinks(self) -> dict[float, float]:
         """Root mean square error of the logits on the calibration faces, by share of the ranges."""
@@ -213,10 +215,10 @@ class _Bench:
         return errors
 
     def _ranges(self) -> Path:
-        """The file of activation ranges; that of the whole ranges is written by the first call that names it."""
+        """The file of activation ranges; the quantiser itself writes that of the whole ranges."""
         whole = self._folder / "ranges-1.0.json"
         path = self._folder / f"ranges-{self.shrink}.json"
-        if not path.exists() and whole.exists():
+        if path != whole and not path.exists():
             ranges = json.loads(whole.read_text(encoding="utf-8"))
             for tensor in ranges["data"].values():
                 for end in (tensor["lowest"], tensor["highest"]):
@@ -225,7 +227,7 @@ class _Bench:
         return path
 
     def quantise(self, kept: tuple[str, ...]) -> Path:
-        """The graph with these groups in float and all else in INT8."""
+        """The graph with these groups computing in float and all else in INT8; weights are bytes in both."""
         out = self._folder / "quantised.onnx"
         quantize_static(
             str(self._source),
@@ -245,6 +247,7 @@ class _Bench:
             calibration_cache_path=self._ranges(),
         )
         model = onnx.load(out)
+        _pack(model.graph, {node for group in kept for node in self.groups[group]})
         _shorten(model.graph)
         onnx.save(model, out)
         return out
@@ -257,6 +260,48 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
         batch = next(self._batches, None)
         return None if batch is None else {FACE.name: batch}
+
+
+def _pack(graph: onnx.GraphProto, names: set[str]) -> None:
+    """Stores the weights of layers that compute in float as bytes: rounding weights harms little, activations much.
+
+    ONNX Runtime folds the product of bytes and scale when it loads the file; a DequantizeLinear it would keep, and
+    compute with every batch.
+    """
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    unpacking: list[onnx.NodeProto] = []
+    packed: set[str] = set()
+    for node in graph.node:
+        if node.name not in names or node.op_type not in _WEIGHTED or node.input[1] not in constants:
+            continue
+        name = node.input[1]
+        node.input[1] = f"{name}_unpacked"
+        if name in packed:
+            continue
+        packed.add(name)
+        weights = numpy_helper.to_array(constants[name])
+        axis = _output_axis(node, weights.ndim)
+        others = tuple(index for index in range(weights.ndim) if index != axis)
+        scale = np.maximum(np.abs(weights).max(others, keepdims=True), np.finfo(np.float32).tiny) / 127
+        integers = np.round(weights / scale).astype(np.int8)
+        graph.initializer.append(numpy_helper.from_array(integers, f"{name}_bytes"))
+        graph.initializer.append(numpy_helper.from_array(scale.astype(np.float32), f"{name}_scale"))
+        unpacking.append(helper.make_node("Cast", [f"{name}_bytes"], [f"{name}_cast"], to=onnx.TensorProto.FLOAT))
+        unpacking.append(helper.make_node("Mul", [f"{name}_cast", f"{name}_scale"], [f"{name}_unpacked"]))
+    nodes = [*unpacking, *graph.node]
+    read = {name for node in nodes for name in node.input}
+    tensors = [tensor for tensor in graph.initializer if tensor.name in read]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(tensors)
+
+
+def _output_axis(node: onnx.NodeProto, rank: int) -> int:
+    """The axis of a layer's weights that counts its outputs."""
+    if node.op_type == "Gemm":
+        transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+        return 0 if transposed else 1
+    return {"Conv": 0, "ConvTranspose": 1, "MatMul": rank - 1}[node.op_type]
 
 
 def _shorten(graph: onnx.GraphProto) -> None:

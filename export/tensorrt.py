@@ -71,7 +71,10 @@ def float_graph(model: onnx.ModelProto) -> onnx.ModelProto:
             continue
         for index, name in enumerate(node.input):
             node.input[index] = renamed.get(name, name)
-        if node.op_type != "DequantizeLinear":
+        if node.op_type in ("Cast", "Mul") and all(name in constants for name in node.input):
+            graph.initializer.append(_fold(node, constants))
+            constants[node.output[0]] = graph.initializer[-1]
+        elif node.op_type != "DequantizeLinear":
             kept.append(node)
         elif node.input[0] in constants:
             graph.initializer.append(_dequantise(node, constants))
@@ -97,6 +100,13 @@ def _dequantise(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) ->
         scale, zero = scale.reshape(shape), zero.reshape(shape)
     floats = (values.astype(np.float32) - zero.astype(np.float32)) * scale
     return numpy_helper.from_array(floats.astype(np.float32), node.output[0])
+
+
+def _fold(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> onnx.TensorProto:
+    """The value of a product, or of a cast to float, of constants."""
+    first, *rest = (numpy_helper.to_array(constants[name]) for name in node.input)
+    value = first * rest[0] if rest else first.astype(np.float32)
+    return numpy_helper.from_array(value, node.output[0])
 
 
 def _cast_first(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
