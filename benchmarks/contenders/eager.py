@@ -18,15 +18,15 @@ from awarenet.trees import CompiledTrees
 from benchmarks.contender import Contender, Faces, Running
 
 
-def contender(run: Path, repository: ModelRepository) -> Contender:
+def contender(training: Path, repository: ModelRepository) -> Contender:
     """Makes the contender; one call uses every core, as PyTorch does by itself.
 
     Args:
-        run: A training run. Where it lacks `<stage>.safetensors`, networks of the default configuration with random
+        training: A training run. Where it lacks `<stage>.safetensors`, networks of the default configuration with random
             weights stand in: they take the same time, and their answers are used for nothing.
         repository: The model repository, for the policy and the trees.
     """
-    trained = all((run / f"{stage.name}.safetensors").is_file() for stage in NETWORKS)
+    trained = all((training / f"{stage.name}.safetensors").is_file() for stage in NETWORKS)
 
     @contextmanager
     def opened() -> Iterator[Running]:
@@ -36,7 +36,7 @@ def contender(run: Path, repository: ModelRepository) -> Contender:
 
         torch.set_num_threads(os.cpu_count() or 1)
         networks = {
-            stage: load(run / stage.name) if trained else create(stage.name, pretrained="never").eval()
+            stage: load(training / stage.name) if trained else create(stage.name, pretrained="never").eval()
             for stage in NETWORKS
         }
         trees = CompiledTrees(repository.model_path(META_MODEL))
@@ -53,7 +53,7 @@ def contender(run: Path, repository: ModelRepository) -> Contender:
 
         yield Running(lambda: score)
 
-    which = f"weights of {run}" if trained else f"random weights, as {run} has no trained ones"
+    which = f"weights of {training}" if trained else f"random weights, as {training} has no trained ones"
     return Contender(
         "eager_ensemble", f"always-on FP32 ensemble in eager PyTorch ({which})", opened, same_cascade=False
     )

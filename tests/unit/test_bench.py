@@ -146,6 +146,13 @@ def test_the_eager_ensemble_says_whose_weights_it_has_or_what_is_missing(workloa
     assert "torch not installed" in eager.missing()
 
 
+def test_the_eager_ensemble_scores_without_trained_weights(workload, tmp_path):
+    with eager.contender(tmp_path, workload.repository).open() as running:
+        probability = running.connect()(workload.sure[:2])
+    assert probability.shape == (2,)
+    assert ((probability >= 0) & (probability <= 1)).all()
+
+
 def test_a_short_run_gives_every_figure(repository, tmp_path):
     """Everything starts, answers alike and is measured; the figures themselves are not judged here."""
     command = [sys.executable, "-m", "benchmarks", "--model-repository", str(repository), "--seconds", "1"]
