@@ -94,6 +94,24 @@ def test_requests_batched_together_each_get_their_own_answer(
         )
 
 
+def test_many_callers_at_once_get_the_numbers_that_one_gets(
+    client: grpcclient.InferenceServerClient, in_process: InProcessRuntime
+) -> None:
+    """Both heavy stages are asked from two threads of one process; what they share once corrupted pixels."""
+    faces = np.random.default_rng(5).integers(0, 256, (40, 256, 256, 3), np.uint8)
+    local = in_process.score(faces, route="full")
+    answers = Answers()
+    windows = [slice(start, start + 1 + start % 7) for start in range(33)] * 4
+    for rows in windows:
+        answers.send(client, faces[rows], timeout=PATIENT, parameters={"route": "full"})
+    for rows, result in zip(windows, answers.wait(), strict=True):
+        assert not isinstance(result, Exception), result
+        np.testing.assert_allclose(
+            result.as_numpy("evidence"), local.evidence[rows], rtol=1e-5, atol=1e-5, equal_nan=True
+        )
+        np.testing.assert_allclose(result.as_numpy("probability")[:, 0], local.probability[rows], rtol=0, atol=1e-6)
+
+
 def test_bad_requests_do_not_spoil_good_ones_of_the_same_batch(
     triton_server: TritonServer, client: grpcclient.InferenceServerClient
 ) -> None:
