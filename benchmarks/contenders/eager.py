@@ -22,8 +22,8 @@ def contender(training: Path, repository: ModelRepository) -> Contender:
     """Makes the contender; one call uses every core, as PyTorch does by itself.
 
     Args:
-        training: A training run. Where it lacks `<stage>.safetensors`, networks of the default configuration with random
-            weights stand in: they take the same time, and their answers are used for nothing.
+        training: A training run. Where it lacks `<stage>.safetensors`, networks of the default configuration with
+            random weights stand in: they take the same time, and their answers are used for nothing.
         repository: The model repository, for the policy and the trees.
     """
     trained = all((training / f"{stage.name}.safetensors").is_file() for stage in NETWORKS)
