@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +31,8 @@ def main(
     ] = None,
 ) -> None:
     """Measures the cascade on Triton and everything it is compared with, in one run."""
+    # Unwinds, so that no server outlives a benchmark that is told to stop.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console(stderr=True)
     try:
         with console.status("starting") as status:
