@@ -44,8 +44,6 @@ SHRINKS: Final = (1.0, 0.95, 0.9, 0.85)
 """Shares of the observed activation ranges that are tried: rare extremes cost every other value resolution."""
 
 _WEIGHTED: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
-# Operators without weights whose own rounding may hurt; those that only move values or are fused away do not.
-_ARITHMETIC: Final = frozenset({"Add", "Mul", "Sigmoid", "Softmax"})
 # ONNX Runtime computes a normalisation in float whatever surrounds it; quantising its weights would only harm.
 _INTEGER: Final = sorted(kind for kind in {*QLinearOpsRegistry, *QDQRegistry} if not kind.endswith("Normalization"))
 _SCREEN_FACES: Final = 128
@@ -83,7 +81,7 @@ class Int8Report:
         float_size: Bytes of the FP32 file.
         shrink: Share of the observed activation ranges that was taken.
         shrinks: Root mean square error of the logits on the calibration faces, by share.
-        sensitivity: What is left of the error when one group alone is kept in float, by group.
+        sensitivity: The error of one group alone in INT8, by group.
         trials: Every complete candidate, in the order in which it was tried.
         chosen: The one that was written.
         accepted: Whether it is within tolerance and small enough.
@@ -121,7 +119,7 @@ def quantise(
     *,
     tolerance: Tolerance = QUANTISED,
     size_share: float = SIZE_SHARE,
-    blocks: int = 8,
+    blocks: int = 10,
     earlier: Mapping[str, Any] | None = None,
 ) -> Int8Report:
     """Quantises a graph, keeping the most harmful groups of nodes in float until the rest is tolerable.
@@ -165,8 +163,10 @@ def quantise(
         sensitivity: dict[str, Trial] = {}
         if not earlier and not chosen.difference.within(tolerance):
             some = slice(None, None, max(1, len(holdout.faces) // _SCREEN_FACES) | 1)  # Odd: reals and fakes alternate.
-            sensitivity = {name: measure((name,), some) for name in bench.groups}
-            ranked = sorted(sensitivity, key=lambda name: sensitivity[name].difference.rms_score)
+            # One group in INT8 at a time: left out one at a time, errors that cancel each other hide the culprit.
+            for name in bench.groups:
+                sensitivity[name] = measure(tuple(other for other in bench.groups if other != name), some)
+            ranked = sorted(sensitivity, key=lambda name: -sensitivity[name].difference.rms_score)
             # The fewest of them, the most harmful first: too few fail, all of them stand for no INT8 at all.
             too_few, enough = 0, len(ranked)
             while enough - too_few > 1 or chosen.kept != tuple(ranked[:enough]):
@@ -350,12 +350,10 @@ def _inner_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 
 
 def _groups(nodes: list[onnx.NodeProto], blocks: int) -> Iterator[tuple[str, list[str]]]:
-    """Candidates to keep in float: runs of neighbouring layers, and all operators of one kind without weights."""
+    """Candidates to keep in float: runs of neighbouring layers."""
     weighted = [index for index, node in enumerate(nodes) if node.op_type in _WEIGHTED]
     count = min(blocks, len(weighted))
     starts = [weighted[len(weighted) * block // count] for block in range(count)] + [len(nodes)]
     starts[0] = 0
     for block, (start, stop) in enumerate(itertools.pairwise(starts), 1):
         yield f"layers {block} of {count}", [node.name for node in nodes[start:stop]]
-    for kind in sorted({node.op_type for node in nodes} & _ARITHMETIC):
-        yield f"every {kind}", [node.name for node in nodes if node.op_type == kind]
