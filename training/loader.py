@@ -6,6 +6,7 @@ of small ones.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,6 +73,11 @@ class Schedule:
     def windowed(self, step: int) -> bool:
         """Whether a step is trained on windows."""
         return step < self.window_share * self.steps
+
+    def pairs_before(self, step: int) -> int:
+        """How many pairs a process has seen when it comes to a step."""
+        windowed = min(step, math.ceil(self.window_share * self.steps))
+        return windowed * self.window_pairs + (step - windowed) * self.pairs
 
 
 def make_pair(

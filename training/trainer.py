@@ -161,7 +161,7 @@ def train(  # noqa: C901  (a trainer reads top to bottom)
     pairs = TrainingPairs(cache, cache.rows("train", 0), schedule, seed=config.seed, rank=fabric.global_rank)
     batches = Timed(training_batches(pairs, start=start, workers=workers))
     validate_every = max(1, schedule.steps // max(1, config.validations))
-    seen = 0
+    before = seen = schedule.pairs_before(start) * fabric.world_size
     with Progress(disable=not sys.stderr.isatty(), transient=True) as progress:
         task = progress.add_task(config.stage, total=schedule.steps, completed=start)
         for step, batch in enumerate(batches, start):
@@ -190,7 +190,7 @@ def train(  # noqa: C901  (a trainer reads top to bottom)
             done = step + 1
             progress.update(task, completed=done)
             if board is not None and step % REPORT_EVERY == 0:
-                report(board, step, schedule, losses, seen / batches.elapsed, batches.wait_share)
+                report(board, step, schedule, losses, (seen - before) / batches.elapsed, batches.wait_share)
             if done % checkpoint_every == 0:
                 save_checkpoint(fabric, checkpoint, modules, average, schedule, done)
             if board is not None and done % validate_every == 0 and done < schedule.steps:
@@ -198,6 +198,7 @@ def train(  # noqa: C901  (a trainer reads top to bottom)
 
     figures: dict[str, Any] = {
         "pairs": seen,
+        "resumed_at_step": start,
         "seconds": round(batches.elapsed, 1),
         "wait_share": round(batches.wait_share, 4),
     }

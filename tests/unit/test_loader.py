@@ -161,3 +161,9 @@ def test_reconstructions_resemble_the_faces_and_are_found_beside_them(tmp_path: 
     assert bank is not None and bank.shape == (3, *cache.faces.shape)
     for decoded in bank:
         assert 0.5 < np.abs(decoded.astype(float) - cache.faces).mean() < 40
+
+
+def test_pairs_are_counted_from_the_schedule_alone() -> None:
+    schedule = Schedule(steps=11, window_share=0.65, window_pairs=4, pairs=2)
+    counts = [4 if schedule.windowed(step) else 2 for step in range(11)]
+    assert [schedule.pairs_before(step) for step in range(12)] == [sum(counts[:step]) for step in range(12)]
