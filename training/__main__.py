@@ -25,6 +25,7 @@ COMMANDS = {
     "policy": "training.commands:policy",
     "card": "training.commands:card",
     "finish": "training.commands:finish",
+    "keep": "training.commands:keep",
 }
 """Name of each command and where its function is; only the one that is called is imported."""
 

@@ -145,6 +145,18 @@ def card(
         console.print(path)
 
 
+def keep(
+    run: Run, out: Annotated[Path, typer.Option(help="Folder for the copies.")] = Path("training/weights")
+) -> None:
+    """Copies the trained stages with kernels in fp16: what the repository keeps, and `train --init` starts from."""
+    from awarenet.stages import NETWORKS
+    from training.networks import halve
+
+    for stage in NETWORKS:
+        copy = halve(run / stage.name, out).with_suffix(".safetensors")
+        console.print(f"{copy} ({copy.stat().st_size / 1e6:.1f} MB)")
+
+
 def finish(run: Run, crops: Crops, draws: Draws = 6) -> None:
     """Trained stages to calibrated stages, meta-model, first policy and cards; next comes `python -m export`."""
     logits(run, crops, draws)

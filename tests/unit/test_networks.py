@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -130,3 +132,19 @@ def test_what_cannot_be_made_or_loaded_is_named(tmp_path: Path) -> None:
         networks.create("fast_filter", architecture="mobilenetv9", pretrained="never")
     with pytest.raises(ModelError, match="cannot load"):
         networks.load(tmp_path / "fast_filter")
+
+
+def test_a_halved_stage_scores_as_before_and_names_its_source(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = {"architecture": "mobilenetv4_conv_small_035", "pretrained": "never"}
+    network = networks.create("fast_filter", **config).eval()
+    networks.save(network, tmp_path / "fast_filter", {"stage": "fast_filter", "network": config})
+    copy = networks.halve(tmp_path / "fast_filter", tmp_path / "kept")
+    faces = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        before, after = (networks.load(stem)(faces)["logit"] for stem in (tmp_path / "fast_filter", copy))
+    assert torch.allclose(before, after, atol=1e-2)
+    sizes = [(stem.with_suffix(".safetensors")).stat().st_size for stem in (tmp_path / "fast_filter", copy)]
+    assert sizes[1] < 0.6 * sizes[0]
+    source = json.loads(copy.with_suffix(".json").read_text())["halved_from"]
+    assert source == hashlib.sha256((tmp_path / "fast_filter.safetensors").read_bytes()).hexdigest()

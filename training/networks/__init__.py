@@ -11,10 +11,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from awarenet.errors import ModelError
+from awarenet.policy import file_sha256
 from awarenet.stages import EFFICIENTNET, FAST_FILTER, GENCONVIT
 from training.networks.stage_network import StageNetwork
 
-__all__ = ["create", "load", "save"]
+__all__ = ["create", "halve", "load", "save"]
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     FAST_FILTER.name: {"architecture": "mobilenetv4_conv_small"},
@@ -55,10 +56,34 @@ def save(network: nn.Module, stem: Path, note: dict[str, Any]) -> None:
         stem: Path without suffix; its name is the stage's.
         note: What `load` needs (`stage`, `network`) and what people want to know (seed, data, metrics, temperature).
     """
-    stem.parent.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    save_file(weights, stem.with_suffix(".safetensors"))
-    stem.with_suffix(".json").write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+    _write(weights, stem, note)
+
+
+def halve(stem: Path, out: Path) -> Path:
+    """Copies a saved stage with its kernels in fp16, the form in which weights are kept in the repository.
+
+    Norms, biases and running statistics stay in fp32: they are small, and their range is wide.
+
+    Args:
+        stem: Path of the stage without suffix.
+        out: Folder of the copy; its note says the sha256 of the file that it was made from.
+
+    Returns:
+        The copy's path without suffix.
+
+    Raises:
+        ModelError: The stage is missing.
+    """
+    weights, note = stem.with_suffix(".safetensors"), stem.with_suffix(".json")
+    if not (weights.is_file() and note.is_file()):
+        raise ModelError(f"networks: {stem} has no weights or no note; train it with `python -m training train`")
+    halved = {
+        name: tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
+        for name, tensor in load_file(weights).items()
+    }
+    _write(halved, out / stem.name, {**json.loads(note.read_text()), "halved_from": file_sha256(weights)})
+    return out / stem.name
 
 
 def load(stem: Path) -> nn.Module:
@@ -77,6 +102,13 @@ def load(stem: Path) -> nn.Module:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"networks: cannot load {stem} ({error}); train it with `python -m training train`") from error
     return Calibrated(network, note.get("temperature") or [1.0]).eval()
+
+
+def _write(weights: dict[str, torch.Tensor], stem: Path, note: dict[str, Any]) -> None:
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    save_file(weights, stem.with_suffix(".safetensors"))
+    stem.with_suffix(".safetensors").chmod(0o644)  # safetensors makes files that only their owner reads
+    stem.with_suffix(".json").write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
 
 
 class Calibrated(nn.Module):
