@@ -47,7 +47,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 def test_a_killed_run_resumes_along_its_curve(crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    train(config(), crops, whole, workers=0)
+    uninterrupted = train(config(), crops, whole, workers=0)
 
     counted = 0
     original = trainer.update_average
@@ -65,7 +65,8 @@ def test_a_killed_run_resumes_along_its_curve(crops: Path, tmp_path: Path, monke
     assert not (killed / "fast_filter.safetensors").exists()
     monkeypatch.undo()
     figures = train(config(), crops, killed, workers=0, checkpoint_every=3)
-    assert figures["pairs"] == 3 * 2  # the last three steps alone
+    assert figures["resumed_at_step"] == 3
+    assert figures["pairs"] == uninterrupted["pairs"] == 6 * 2
     for name, tensor in weights(whole).items():
         torch.testing.assert_close(tensor, weights(killed)[name], atol=1e-6, rtol=1e-5)
 
