@@ -93,7 +93,9 @@ def _network_card(run: Path, stage: Stage, data: str) -> str:
         data,
         "## Training",
         _table(("setting", "value"), [(name, _inline(value)) for name, value in settings.items()]),
-        _sentence("Pairs seen", metrics.get("pairs")) + _sentence("Seconds", metrics.get("seconds")),
+        _sentence("Pairs seen", metrics.get("pairs"))
+        + _sentence("Resumed at step", metrics.get("resumed_at_step") or None)
+        + _sentence("Seconds since the last start", metrics.get("seconds")),
         "## Forgeries of people it was not trained on",
         _training_figures(metrics.get("validation")),
         "## Development sets, never trained or selected on",
