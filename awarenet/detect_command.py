@@ -18,17 +18,25 @@ from rich.text import Text
 
 from awarenet.detector import DEFAULT_FRAMES, Detector
 from awarenet.errors import AwareNetError, InvalidInput, MediaError, ReportError
-from awarenet.face_engines import Engine, create_detector
+from awarenet.face_engines import create_detector
 from awarenet.media import MEDIA_SUFFIXES, sniff
+from awarenet.options import (
+    BAD_USAGE,
+    INTERRUPTED,
+    SOME_FAILED,
+    FaceEngine,
+    Frames,
+    InProcess,
+    Repository,
+    RouteChoice,
+    Server,
+)
 from awarenet.report import HtmlReport
-from awarenet.runtime.choice import DEFAULT_REPOSITORY, DEFAULT_SERVER, SERVER_VARIABLE, open_runtime
+from awarenet.runtime.choice import DEFAULT_REPOSITORY, open_runtime
 from awarenet.stages import ExitStage, Route
 from awarenet.verdict import Verdict
 
-SOME_FAILED: Final = 3
-BAD_USAGE: Final = 2
 NOT_STARTED: Final = 1
-INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
 
 _WIDTH = 10_000
@@ -45,18 +53,12 @@ def detect(
         bool, typer.Option("--json", help="One JSON object a file, on stdout, as soon as it is there.")
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Also write a report to look at.")] = None,
-    route: Annotated[Route, typer.Option(help="`full` runs every stage on every face.")] = "cascade",
-    in_process: Annotated[bool, typer.Option("--in-process", help="Run the models here, without a server.")] = False,
-    server: Annotated[
-        str | None,
-        typer.Option(
-            help=f"URL of a running server. Without it: ${SERVER_VARIABLE} or {DEFAULT_SERVER} if one answers there, "
-            "else this process."
-        ),
-    ] = None,
-    model_repository: Annotated[Path, typer.Option(help="The models for this process.")] = DEFAULT_REPOSITORY,
-    frames: Annotated[int, typer.Option(min=1, help="Frames looked at per clip.")] = DEFAULT_FRAMES,
-    face_engine: Annotated[Engine, typer.Option(help="What finds the faces.")] = "auto",
+    route: RouteChoice = "cascade",
+    in_process: InProcess = False,
+    server: Server = None,
+    model_repository: Repository = DEFAULT_REPOSITORY,
+    frames: Frames = DEFAULT_FRAMES,
+    face_engine: FaceEngine = "auto",
 ) -> None:
     """Scores pictures and clips, folders recursively.
 

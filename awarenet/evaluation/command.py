@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import cv2
 import typer
@@ -15,34 +15,34 @@ from awarenet.detector import DEFAULT_FRAMES, Detector
 from awarenet.errors import AwareNetError, DataError, InvalidInput
 from awarenet.evaluation import evaluation
 from awarenet.evaluation.evaluation import Engine, Task
-from awarenet.face_engines import Engine as FaceEngine
+from awarenet.face_engines import Engine as FaceEngineName
 from awarenet.face_engines import create_detector
+from awarenet.options import (
+    BAD_USAGE,
+    INTERRUPTED,
+    SOME_FAILED,
+    FaceEngine,
+    Frames,
+    InProcess,
+    Repository,
+    RouteChoice,
+    Server,
+)
 from awarenet.runtime import Runtime
-from awarenet.runtime.choice import DEFAULT_REPOSITORY, DEFAULT_SERVER, SERVER_VARIABLE, open_runtime
+from awarenet.runtime.choice import DEFAULT_REPOSITORY, open_runtime
 from awarenet.runtime.inprocess import InProcessRuntime
-from awarenet.stages import Route
-
-SOME_FAILED: Final = 3
-BAD_USAGE: Final = 2
-INTERRUPTED: Final = 130
 
 
 def evaluate(
     manifest: Annotated[Path, typer.Argument(help="CSV with path,label,subset,method,group.")],
     root: Annotated[Path, typer.Option(help="Folder that the manifest's paths are relative to.")],
     out: Annotated[Path, typer.Option(help="Folder for scores.csv, report.json and report.html.")],
-    in_process: Annotated[bool, typer.Option("--in-process", help="Run the models here, without a server.")] = False,
-    server: Annotated[
-        str | None,
-        typer.Option(
-            help=f"URL of a running server. Without it: ${SERVER_VARIABLE} or {DEFAULT_SERVER} if one answers there, "
-            "else this process."
-        ),
-    ] = None,
-    model_repository: Annotated[Path, typer.Option(help="The models for this process.")] = DEFAULT_REPOSITORY,
-    route: Annotated[Route, typer.Option(help="`full` runs every stage on every face.")] = "cascade",
-    frames: Annotated[int, typer.Option(min=1, help="Frames looked at per clip.")] = DEFAULT_FRAMES,
-    face_engine: Annotated[FaceEngine, typer.Option(help="What finds the faces.")] = "auto",
+    in_process: InProcess = False,
+    server: Server = None,
+    model_repository: Repository = DEFAULT_REPOSITORY,
+    route: RouteChoice = "cascade",
+    frames: Frames = DEFAULT_FRAMES,
+    face_engine: FaceEngine = "auto",
     subset: Annotated[list[str] | None, typer.Option(help="Score this subset alone; repeat for more.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Score at most so many files, from every subset.")] = None,
     reals: Annotated[
@@ -76,7 +76,7 @@ def evaluate(
         raise typer.Exit(SOME_FAILED)
 
 
-def _run(task: Task, runtime: Runtime, face_engine: FaceEngine, console: Console) -> dict[str, Any]:
+def _run(task: Task, runtime: Runtime, face_engine: FaceEngineName, console: Console) -> dict[str, Any]:
     engine = Engine(
         lambda: Detector(runtime, create_detector(face_engine), frames=task.frames),
         runtime.policy,
