@@ -172,10 +172,13 @@ def score_all(
     pool = ThreadPoolExecutor(workers, thread_name_prefix="evaluate")
     failures = 0
     try:
-        waiting = {pool.submit(score, path) for path in itertools.islice(remaining, 2 * workers)}
+        waiting = [pool.submit(score, path) for path in itertools.islice(remaining, 2 * workers)]
         while waiting:
-            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            waiting |= {pool.submit(score, path) for path in itertools.islice(remaining, len(finished))}
+            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            # In the order of the manifest, or a success seen late would start the count of failures anew.
+            finished = [future for future in waiting if future in done]
+            waiting = [future for future in waiting if future not in done]
+            waiting += [pool.submit(score, path) for path in itertools.islice(remaining, len(finished))]
             for future in finished:
                 result = future.result()
                 failures = failures + 1 if result.error_code in SERVICE_CODES else 0
