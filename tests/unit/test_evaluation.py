@@ -6,6 +6,7 @@ import json
 import math
 import os
 import threading
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from awarenet.errors import DataError, ReportError, Unavailable
 from awarenet.evaluation.evaluation import Engine, Task, evaluate
 from awarenet.evaluation.manifest import read_manifest
 from awarenet.evaluation.metrics import auc
-from awarenet.evaluation.scoring import GIVE_UP_AFTER
+from awarenet.evaluation.scoring import GIVE_UP_AFTER, score_all
 from awarenet.policy import Leakage, Policy
 from awarenet.verdict import FaceVerdict, Verdict
 
@@ -290,6 +291,15 @@ def test_a_dead_server_ends_the_run_and_keeps_what_was_scored(task):
     kept = pd.read_csv(partial)
     assert (kept["error_code"] == "unavailable").sum() == GIVE_UP_AFTER
     assert len(kept) == 10 + GIVE_UP_AFTER
+
+
+def test_files_that_end_together_are_counted_in_their_order():
+    paths = [f"face_0.1_0.{number}.png" for number in range(10, 60)]
+    seen = []
+    for score in score_all(paths, Path(), ScriptedDetector, route="cascade", workers=1):
+        seen.append(score.path)
+        time.sleep(0.002)  # meanwhile, all files in flight end
+    assert seen == paths
 
 
 def test_few_files_are_in_flight_and_each_worker_has_its_detector(task):
