@@ -94,6 +94,9 @@ def _network_card(run: Path, stage: Stage, data: str) -> str:
         "## Training",
         _table(("setting", "value"), [(name, _inline(value)) for name, value in settings.items()]),
         _sentence("Pairs seen", metrics.get("pairs"))
+        + _sentence(
+            "Pairs seen in earlier runs", sum(run["pairs"] or 0 for run in note.get("earlier_runs", [])) or None
+        )
         + _sentence("Resumed at step", metrics.get("resumed_at_step") or None)
         + _sentence("Seconds since the last start", metrics.get("seconds")),
         "## Forgeries of people it was not trained on",

@@ -32,6 +32,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from awarenet.errors import DataError, ModelError
 from awarenet.evaluation.metrics import auc, bootstrap_interval
+from awarenet.policy import file_sha256
 from training import networks
 from training.crops import CropCache
 from training.hints import Hints, load_teacher
@@ -130,6 +131,7 @@ def train(  # noqa: C901  (a trainer reads top to bottom)
     fabric.launch()
     torch.manual_seed(config.seed)
     cache = CropCache.open(crops)
+    reported = None if development is None else CropCache.open(development)
 
     bare = networks.create(config.stage, **config.network)
     if init is not None:
@@ -203,32 +205,35 @@ def train(  # noqa: C901  (a trainer reads top to bottom)
         "wait_share": round(batches.wait_share, 4),
     }
     figures["validation"] = summarise(average, validate(average, fabric, cache, draws=config.draws))
-    if development is not None:
-        figures["development"] = summarise(average, score_cache(average, fabric, CropCache.open(development)))
+    if reported is not None:
+        figures["development"] = summarise(average, score_cache(average, fabric, reported))
     if board is not None:
         board.close()
-        keep(average, run, config, schedule, figures, teacher)
+        note = {
+            "stage": config.stage,
+            "network": config.network,
+            "temperature": None,
+            "training": {**dataclasses.asdict(config), "schedule": dataclasses.asdict(schedule)},
+            "teacher": teacher.name if teacher else None,
+            "earlier_runs": earlier_runs(init),
+            "metrics": figures,
+        }
+        networks.save(average, run / config.stage, note)
     return figures
 
 
-def keep(
-    average: StageNetwork,
-    run: Path,
-    config: TrainConfig,
-    schedule: Schedule,
-    figures: dict[str, Any],
-    teacher: Path | None,
-) -> None:
-    """Writes the averaged weights, how they came to be, and the figures."""
-    note = {
-        "stage": config.stage,
-        "network": config.network,
-        "temperature": None,
-        "training": {**dataclasses.asdict(config), "schedule": dataclasses.asdict(schedule)},
-        "teacher": teacher.name if teacher else None,
-        "metrics": figures,
+def earlier_runs(init: Path | None) -> list[dict[str, Any]]:
+    """The runs that a run goes on from, oldest first: sha256 of the weights that were taken, seed, and pairs seen."""
+    if init is None:
+        return []
+    path = init.with_suffix(".json")
+    note = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    last = {
+        "sha256": file_sha256(init),
+        "seed": note.get("training", {}).get("seed"),
+        "pairs": note.get("metrics", {}).get("pairs"),
     }
-    networks.save(average, run / config.stage, note)
+    return [*note.get("earlier_runs", []), last]
 
 
 def report(

@@ -11,6 +11,7 @@ import torch
 
 from awarenet.errors import DataError, ModelError
 from awarenet.evaluation.metrics import auc
+from awarenet.policy import file_sha256
 from tests import tiny_crops
 from training import networks, trainer
 from training.crops import CropCache
@@ -138,6 +139,10 @@ def test_weights_to_start_from_are_taken(crops: Path, tmp_path: Path) -> None:
     train(still, crops, tmp_path / "second", init=tmp_path / "first" / "fast_filter.safetensors", workers=0)
     name = "classify.weight"
     assert torch.equal(weights(tmp_path / "first")[name], weights(tmp_path / "second")[name])
+    train(config(seed=9), crops, tmp_path / "third", init=tmp_path / "second" / "fast_filter.safetensors", workers=0)
+    earlier = json.loads((tmp_path / "third" / "fast_filter.json").read_text())["earlier_runs"]
+    assert [(run["seed"], run["pairs"]) for run in earlier] == [(1, 12), (1, 12)]
+    assert earlier[1]["sha256"] == file_sha256(tmp_path / "second" / "fast_filter.safetensors")
 
 
 def test_the_learning_rate_rises_once_and_falls_to_nothing() -> None:
