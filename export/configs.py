@@ -11,7 +11,7 @@ from tritonclient.grpc import model_config_pb2
 
 from awarenet.errors import ModelError
 from awarenet.repository import VERSION_FOLDER
-from awarenet.stages import MAX_BATCH, STAGES, Stage, Tensor
+from awarenet.stages import MAX_BATCH, NETWORKS, STAGES, Stage, Tensor
 
 TARGETS: Final = ("config.pbtxt", "configs/onnxruntime.pbtxt", "configs/tensorrt.pbtxt")
 """The configuration of a model for each serving target: embedded, ONNX Runtime, TensorRT."""
@@ -57,13 +57,22 @@ def _check(stage: Stage, path: Path, config: Any) -> None:
         raise ModelError(f"{path}: max_batch_size is {config.max_batch_size}, awarenet.stages.MAX_BATCH is {MAX_BATCH}")
     if not config.backend and not config.platform:
         raise ModelError(f"{path}: it names no backend; nothing here relies on auto-completion")
-    if not config.dynamic_batching.default_queue_policy.max_queue_size:
-        raise ModelError(f"{path}: its queue has no limit; set dynamic_batching.default_queue_policy.max_queue_size")
+    _check_queue(stage, path, config)
     named = config.default_model_filename
     if config.backend != "tensorrt" and named and not (path.parents[_depth(path)] / VERSION_FOLDER / named).is_file():
         raise ModelError(f"{path}: default_model_filename {named} does not lie in {stage.name}/{VERSION_FOLDER}")
     _check_tensors(path, "input", config.input, stage.inputs)
     _check_tensors(path, "output", config.output, stage.outputs)
+
+
+def _check_queue(stage: Stage, path: Path, config: Any) -> None:
+    if stage in NETWORKS and config.backend == "python":
+        # Triton's batcher can miss its wake-up and then sleeps for 500 ms. Here it would gain nothing either: the
+        # router sends whole batches, one for each of its instances at most, and its own queue is the bound.
+        if config.HasField("dynamic_batching"):
+            raise ModelError(f"{path}: a network behind the router needs no batcher; remove dynamic_batching")
+    elif not config.dynamic_batching.default_queue_policy.max_queue_size:
+        raise ModelError(f"{path}: its queue has no limit; set dynamic_batching.default_queue_policy.max_queue_size")
 
 
 def _depth(path: Path) -> int:

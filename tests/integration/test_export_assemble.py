@@ -44,13 +44,17 @@ def graph(path: Path, stage: Stage, *, batch: str | int = "batch", rename: str |
     return path
 
 
-def config(stage: Stage) -> str:
+QUEUE = "dynamic_batching { default_queue_policy { max_queue_size: 8 } }"
+
+
+def config(stage: Stage, target: str) -> str:
     """A configuration that declares the stage's contract."""
+    embedded = stage in NETWORKS and target == TARGETS[0]
     lines = [
         f'name: "{stage.name}"',
-        'backend: "python"',
+        f'backend: "{"python" if embedded or stage not in NETWORKS else "onnxruntime"}"',
         f"max_batch_size: {MAX_BATCH}",
-        "dynamic_batching { default_queue_policy { max_queue_size: 8 } }",
+        "" if embedded else QUEUE,
     ]
     for kind, tensors in (("input", stage.inputs), ("output", stage.outputs)):
         for tensor in tensors:
@@ -77,7 +81,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for target in TARGETS:
             path = folder / "template" / stage.name / target
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(config(stage))
+            path.write_text(config(stage, target))
         (folder / "template" / stage.name / "1").mkdir()
         (folder / "template" / stage.name / "1" / "model.py").write_text("# a Python model\n")
     hashes = {stage.name: file_sha256(folder / f"{stage.name}.onnx") for stage in NETWORKS}
@@ -166,17 +170,34 @@ def test_a_truncated_graph_is_refused(own: Path, tmp_path: Path) -> None:
         ("TYPE_UINT8", "TYPE_FP32", "input face is TYPE_FP32"),
         ("dims: [2]", "dims: [3]", "output logit is TYPE_FP32"),
         ('"residual"', '"rest"', "output residual is missing"),
-        ("max_queue_size: 8", "", "queue has no limit"),
         (f"max_batch_size: {MAX_BATCH}", "max_batch_size: 8", "max_batch_size is 8"),
-        ('backend: "python"', "", "names no backend"),
+        ("backend", "# backend", "names no backend"),
         ('name: "genconvit"', 'name: "convit"', "it is named convit"),
-        ("dynamic_batching", "dynamic_bathing", "not a Triton model configuration"),
+        ("max_batch_size", "max_bath_size", "not a Triton model configuration"),
     ],
 )
 def test_a_wrong_configuration_is_named(
     own: Path, tmp_path: Path, target: str, old: str, new: str, message: str
 ) -> None:
     path = own / "template" / "genconvit" / target
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(ModelError, match=message):
+        build(own, tmp_path / "repository")
+
+
+@pytest.mark.parametrize(
+    ("stage", "target", "old", "new", "message"),
+    [
+        ("cascade", TARGETS[0], "max_queue_size: 8", "", "queue has no limit"),
+        ("genconvit", TARGETS[1], "max_queue_size: 8", "", "queue has no limit"),
+        ("genconvit", TARGETS[2], QUEUE, "", "queue has no limit"),
+        ("genconvit", TARGETS[0], "max_batch_size", QUEUE + "\nmax_batch_size", "needs no batcher"),
+    ],
+)
+def test_queues_are_bounded_and_the_router_alone_has_one_in_front_of_the_embedded_networks(
+    own: Path, tmp_path: Path, stage: str, target: str, old: str, new: str, message: str
+) -> None:
+    path = own / "template" / stage / target
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(ModelError, match=message):
         build(own, tmp_path / "repository")
