@@ -134,13 +134,16 @@ def _serve(repository: Path) -> tuple[subprocess.Popen[str], str]:
     return process, found[1]
 
 
+def _segments_of(process: subprocess.Popen[str]) -> set[str]:
+    return {name for name in segments() if name.startswith(f"awarenet-triton-{process.pid}-")}
+
+
 def test_sigterm_finishes_what_is_under_way_and_leaves_nothing(tiny_repository: Path) -> None:
     import tritonclient.grpc as grpcclient
 
-    before = segments()
     process, address = _serve(tiny_repository)
     family = psutil.Process(process.pid).children(recursive=True)
-    assert {child.name() for child in family} >= {"tritonserver"} and segments() > before
+    assert {child.name() for child in family} >= {"tritonserver"} and _segments_of(process)
     answers = Answers()
     with grpcclient.InferenceServerClient(address) as client:
         # Slow enough to be between two stages when the signal comes, and to wait in a queue.
@@ -156,14 +159,13 @@ def test_sigterm_finishes_what_is_under_way_and_leaves_nothing(tiny_repository: 
         assert all(result.as_numpy("exit_stage").tolist() == [[3]] for result in results if result not in refused)
     assert process.wait(30) == 0
     assert not [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-    assert segments() <= before
+    assert not _segments_of(process)
 
 
 def test_nothing_outlives_a_killed_parent(tiny_repository: Path) -> None:
     process, _ = _serve(tiny_repository)
     family = psutil.Process(process.pid).children(recursive=True)
-    mine = {name for name in segments() if name.startswith(f"awarenet-triton-{process.pid}-")}
-    assert len(family) > 4 and mine
+    assert len(family) > 4 and _segments_of(process)
     process.kill()
     process.wait()
     _, alive = psutil.wait_procs(family, timeout=20)
@@ -172,7 +174,7 @@ def test_nothing_outlives_a_killed_parent(tiny_repository: Path) -> None:
     from awarenet.runtime.shared_memory import remove_leftovers
 
     remove_leftovers()
-    assert not mine & segments()
+    assert not _segments_of(process)
 
 
 def test_a_failed_start_leaves_nothing(copy: Path) -> None:
