@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from awarenet.cascade import Decisions
 from awarenet.errors import AwareNetError
 from awarenet.faces import POOR_PX, FaceBox, FaceCrop, FaceDetector, crop_face
-from awarenet.media import Clip, MediaLimits, read_picture, sniff
+from awarenet.media import MediaLimits, read_picture, sniff
 from awarenet.runtime import Runtime
 from awarenet.stages import FACE, FACE_SIZE, FEATURES, MAX_BATCH, Route
-from awarenet.tracks import follow, track_probabilities
 from awarenet.verdict import FaceVerdict, Verdict, VerdictWord
+from awarenet.video import Clip
+from awarenet.video.tracks import follow, track_probabilities
 
 DEFAULT_FRAMES: Final = 16
 """Frames sampled from a clip."""

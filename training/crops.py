@@ -23,10 +23,10 @@ from rich.progress import track
 from awarenet.errors import DataError
 from awarenet.face_engines import create_detector
 from awarenet.faces import CROP_SCALE, FaceBox, FaceDetector, crop_face
-from awarenet.media.clips import Clip
 from awarenet.media.kinds import sniff
 from awarenet.media.pictures import read_picture
 from awarenet.stages import FACE_SIZE
+from awarenet.video import Clip
 
 CACHE_SCALE = 1.5
 """Side of a cached square as a multiple of the longer side of the face box."""

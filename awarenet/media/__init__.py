@@ -1,8 +1,7 @@
-"""Safe reading of pictures and clips: kind by content, limits from the header, then decoding."""
+"""Safe reading of media: kind by content, limits from the header, decoding of pictures."""
 
-from awarenet.media.clips import Clip, Frame
 from awarenet.media.kinds import MEDIA_SUFFIXES, Format, sniff
 from awarenet.media.limits import MediaLimits
 from awarenet.media.pictures import Picture, read_picture
 
-__all__ = ["MEDIA_SUFFIXES", "Clip", "Format", "Frame", "MediaLimits", "Picture", "read_picture", "sniff"]
+__all__ = ["MEDIA_SUFFIXES", "Format", "MediaLimits", "Picture", "read_picture", "sniff"]

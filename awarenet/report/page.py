@@ -21,8 +21,8 @@ from awarenet.media import MediaLimits
 from awarenet.policy import Policy
 from awarenet.report.thumbnails import Scene, scenes
 from awarenet.stages import FACE_SIZE, ExitStage
-from awarenet.tracks import track_probabilities
 from awarenet.verdict import FaceVerdict, Verdict
+from awarenet.video.tracks import track_probabilities
 
 MAX_PICTURED: Final = 200
 """Files shown with pictures; later ones are listed without, so that the page stays within what browsers open."""

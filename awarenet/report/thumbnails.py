@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from awarenet.faces import FaceBox, crop_face
-from awarenet.media import Clip, MediaLimits, read_picture, sniff
+from awarenet.media import MediaLimits, read_picture, sniff
 from awarenet.verdict import FaceVerdict
+from awarenet.video import Clip
 
 _SIDE = 640
 _FACE_SIDE = 112

@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from awarenet.errors import DamagedMedia, MediaError, MediaTooLarge, UnsupportedMedia
-from awarenet.media import Clip, Frame, MediaLimits
+from awarenet.media import MediaLimits
+from awarenet.video import Clip, Frame
 from tests.samples import astronaut, save, save_clip
 
 BASE = astronaut()[40:200, 140:300]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from awarenet.faces import FaceBox
-from awarenet.tracks import follow, track_probabilities
+from awarenet.video.tracks import follow, track_probabilities
 
 
 def box(x: float, y: float = 0.0, side: float = 40.0) -> FaceBox:

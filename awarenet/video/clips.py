@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from awarenet.errors import DamagedMedia, UnsupportedMedia
 from awarenet.media.kinds import sniff
 from awarenet.media.limits import MediaLimits, unreadable
-from awarenet.media.timeline import walk
+from awarenet.video.timeline import walk
 
 _BUFFER = 1 << 20
 _THREADS = 2
