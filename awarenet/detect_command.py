@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -146,10 +147,14 @@ def _progress(files: Sequence[Path], detector: Detector, route: Route) -> Iterat
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=len(files))
-        for path in files:
+
+        def within(done: int, share: float) -> None:
+            progress.update(bar, completed=done + share)
+
+        for done, path in enumerate(files):
             progress.update(bar, description=path.name[-40:])
-            yield detector.detect(path, route=route)
-            progress.advance(bar)
+            yield detector.detect(path, route=route, progress=partial(within, done))
+            progress.update(bar, completed=done + 1)
 
 
 def table(verdicts: Sequence[Verdict]) -> str:

@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from awarenet.cascade import Decisions
 from awarenet.errors import AwareNetError
-from awarenet.faces import POOR_PX, FaceBox, FaceCrop, FaceDetector, crop_face
+from awarenet.faces import MAX_FACES, POOR_PX, FaceBox, FaceCrop, FaceDetector, crop_face
 from awarenet.media import MediaLimits, read_picture, sniff
 from awarenet.runtime import Runtime
 from awarenet.stages import FACE, FACE_SIZE, FEATURES, MAX_BATCH, Route
-from awarenet.verdict import FaceVerdict, Verdict, VerdictWord
-from awarenet.video import Clip
-from awarenet.video.tracks import follow, track_probabilities
+from awarenet.verdict import FaceVerdict, TrackVerdict, Verdict, VerdictWord
+from awarenet.video.analysis import analyse
+from awarenet.video.clips import Clip
+from awarenet.video.sampling import FEW
 
-DEFAULT_FRAMES: Final = 16
-"""Frames sampled from a clip."""
-
-MAX_FACES: Final = 256
-"""Most faces scored in one picture or frame; the largest are taken."""
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """One face that was cut out and handed to the runtime."""
-
-    box: FaceBox
-    face_px: float
-    upscaled: bool
-    time_s: float | None
+DEFAULT_FRAMES: Final = 24
+"""Most frames of a clip whose faces are scored."""
 
 
 class Detector:
@@ -56,14 +44,16 @@ class Detector:
             runtime: Where the cascade runs.
             face_detector: What finds the faces.
             limits: What is refused before decoding.
-            frames: Frames sampled from a clip, >= 1.
+            frames: Most frames of a clip whose faces are scored, >= 1; all frames are read in any case.
         """
         self._runtime = runtime
         self._faces = face_detector
         self._limits = limits or MediaLimits()
         self._frames = frames
 
-    def detect(self, path: Path, *, route: Route = "cascade") -> Verdict:
+    def detect(
+        self, path: Path, *, route: Route = "cascade", progress: Callable[[float], None] | None = None
+    ) -> Verdict:
         """Scores one picture or clip.
 
         Whatever is wrong with the file or the runtime becomes a verdict with `error`; nothing that the project
@@ -72,142 +62,153 @@ class Detector:
         Args:
             path: The file.
             route: `cascade` exits early, `full` runs every stage.
+            progress: Told the share of a clip that was read, in [0, 1], often and from another thread.
         """
-        work = _Work(self._runtime, route)
         try:
-            tracks = self._look_at_clip(path, work) if sniff(path).kind == "clip" else self._look_at_picture(path, work)
-            decisions = work.finish()
+            if sniff(path).kind == "clip":
+                outcome = self._look_at_clip(path, route, progress)
+            else:
+                outcome = self._look_at_picture(path, route)
         except AwareNetError as error:
-            return self._verdict(path, work, None, None, [], error)
-        word, probability = self._judge(work, np.array(tracks, np.int64), decisions)
-        return self._verdict(path, work, word, probability, _face_verdicts(work.seen, tracks, decisions), None)
+            return self._verdict(
+                path, verdict=None, probability=None, faces=[], error=str(error), error_code=error.code
+            )
+        return self._verdict(path, **vars(outcome))
 
-    def _look_at_picture(self, path: Path, work: _Work) -> list[int]:
-        """Scores the faces of a picture; gives each a track of its own."""
-        with work.timed("decode"):
+    def _look_at_picture(self, path: Path, route: Route) -> _Outcome:
+        """Scores the faces of a picture; each is a track of its own, and those that are too small do not count."""
+        timings: dict[str, float] = {}
+        with _timed(timings, "decode"):
             picture = read_picture(path, self._limits)
-        work.notes.extend(picture.notes)
-        with work.timed("detect"):
-            boxes = self._faces.detect(picture.image)
-        work.add(picture.image, boxes, None)
-        return list(range(len(work.seen)))
+        with _timed(timings, "detect"):
+            found = self._faces.detect(picture.image)
+            crops = [crop_face(picture.image, box) for box in found[:MAX_FACES]]
+        with _timed(timings, "score"):
+            decisions = self._score(crops, route)
+        probability = decisions.probability
+        notes = list(picture.notes)
+        if len(found) > MAX_FACES:
+            notes.append(f"more than {MAX_FACES} faces at once, only the largest were scored")
+        good = np.array([crop.face_px >= POOR_PX for crop in crops], bool)
+        poor = int((~good).sum())
+        notes += _upscaled([crop.upscaled for crop in crops])
+        word: VerdictWord = "no_face"
+        if good.any():
+            word = self._word(float(probability[good].max()))
+            if poor:
+                notes.append(f"{_some(poor, len(good))} fewer than {POOR_PX} pixels: too small to count")
+        elif poor:
+            word = "uncertain"
+            notes.append(f"no face has {POOR_PX} pixels: too small to judge, so the verdict stays uncertain")
+        counted = probability[good] if good.any() else probability
+        boxes = [crop.box for crop in crops]
+        return _Outcome(
+            verdict=word,
+            probability=float(counted.max()) if len(counted) else None,
+            faces=_faces(boxes, [crop.upscaled for crop in crops], range(len(crops)), [None] * len(crops), decisions),
+            tracks=[TrackVerdict(track, None, None, 1, float(score)) for track, score in enumerate(probability)],
+            notes=notes,
+            timings_ms=timings,
+        )
 
-    def _look_at_clip(self, path: Path, work: _Work) -> list[int]:
-        """Scores the faces of sampled frames; gives the track of each."""
-        shown: list[list[FaceBox]] = []
-        with work.timed("decode"), Clip(path, self._limits) as clip:
-            for frame in clip.frames(self._frames):
-                with work.timed("detect"):
-                    boxes = self._faces.detect(frame.image, thorough=False)
-                shown.append(work.add(frame.image, boxes, frame.time_s))
-        work.notes.extend(clip.notes)
-        return [track for numbers in follow(shown) for track in numbers]
+    def _look_at_clip(self, path: Path, route: Route, progress: Callable[[float], None] | None) -> _Outcome:
+        """Scores the people of a clip; the worst decides, among those with enough faces that are good enough."""
+        with Clip(path, self._limits) as clip:
+            seen = analyse(clip, self._faces, partial(self._score, route=route), self._frames, progress)
+            duration_s = float(clip.times_s[-1])
+        notes = [*seen.notes, *_upscaled([face.upscaled for face in seen.faces])]
+        counted = [track.probability for track in seen.tracks if track.faces >= FEW]
+        few = len(seen.tracks) - len(counted)
+        word: VerdictWord = "no_face"
+        if seen.poor:
+            word = "uncertain"
+            notes.append("no face is good enough to judge, so the verdict stays uncertain")
+        elif counted:
+            word = self._word(max(counted))
+            if few:
+                notes.append(f"{few} of {len(seen.tracks)} tracks have fewer than {FEW} faces: too few to count")
+        elif seen.tracks:
+            word = "uncertain"
+            notes.append(f"nobody has {FEW} faces that can be judged, so the verdict stays uncertain")
+        judged = counted if counted and not seen.poor else [track.probability for track in seen.tracks]
+        return _Outcome(
+            verdict=word,
+            probability=max(judged, default=None),
+            faces=_faces(
+                [face.box for face in seen.faces],
+                [face.upscaled for face in seen.faces],
+                seen.track.tolist(),
+                [face.time_s for face in seen.faces],
+                seen.decisions,
+            ),
+            tracks=seen.tracks,
+            notes=notes,
+            timings_ms=seen.timings_ms,
+            duration_s=duration_s,
+            scene_cuts_s=seen.scene_cuts_s,
+            skipped=seen.skipped,
+        )
 
-    def _judge(self, work: _Work, tracks: NDArray[np.int64], decisions: Decisions) -> tuple[VerdictWord, float | None]:
-        """The worst track decides, among those with a face good enough to judge."""
-        faces = len(work.seen)
-        if not faces:
-            return "no_face", None
-        good = np.array([face.face_px >= POOR_PX for face in work.seen])
-        poor, upscaled = int((~good).sum()), sum(face.upscaled for face in work.seen)
-        if upscaled:
-            work.notes.append(f"{_some(upscaled, faces)} fewer pixels than the {FACE_SIZE} that the models look at")
-        counted = good if good.any() else ~good
-        probability = max(track_probabilities(decisions.probability[counted], tracks[counted]).values())
-        if not good.any():
-            work.notes.append(f"no face has {POOR_PX} pixels: too small to judge, so the verdict stays uncertain")
-            return "uncertain", probability
-        if poor:
-            work.notes.append(f"{_some(poor, faces)} fewer than {POOR_PX} pixels: too small to count")
+    def _score(self, crops: Sequence[FaceCrop], route: Route) -> Decisions:
+        """Scores crops in batches; few copies of them are held."""
+        parts = []
+        for start in range(0, max(1, len(crops)), MAX_BATCH):
+            batch = crops[start : start + MAX_BATCH]
+            faces = np.stack([crop.face for crop in batch]) if batch else np.empty((0, *FACE.shape), np.uint8)
+            face_px = np.array([crop.face_px for crop in batch], np.float32)
+            parts.append(self._runtime.score(faces, face_px, route=route))
+        return Decisions(
+            np.concatenate([part.probability for part in parts]),
+            np.concatenate([part.exit_stage for part in parts]),
+            np.concatenate([part.evidence for part in parts]),
+        )
+
+    def _word(self, probability: float) -> VerdictWord:
         policy = self._runtime.policy
         if abs(probability - policy.decide_at) < policy.uncertain_margin:
-            return "uncertain", probability
-        return ("fake" if probability >= policy.decide_at else "real"), probability
+            return "uncertain"
+        return "fake" if probability >= policy.decide_at else "real"
 
-    def _verdict(
-        self,
-        path: Path,
-        work: _Work,
-        word: VerdictWord | None,
-        probability: float | None,
-        faces: list[FaceVerdict],
-        error: AwareNetError | None,
-    ) -> Verdict:
+    def _verdict(self, path: Path, **fields: Any) -> Verdict:
         policy = self._runtime.policy
+        fields["timings_ms"] = {step: round(spent, 3) for step, spent in fields.get("timings_ms", {}).items()}
         return Verdict(
             path=str(path),
-            verdict=word,
-            probability=probability,
-            faces=faces,
             model_version=policy.model_version,
             policy_version=policy.version,
             face_engine=self._faces.name,
-            error=str(error) if error else None,
-            error_code=error.code if error else None,
-            notes=work.notes,
-            timings_ms={step: round(spent, 3) for step, spent in work.timings_ms.items()},
+            **fields,
         )
 
 
-class _Work:
-    """What is known so far about one file. Faces are scored as soon as a batch is full, so that few crops are held.
+@dataclass(frozen=True)
+class _Outcome:
+    """The fields of a verdict that come from the media."""
 
-    Attributes:
-        seen: Every face, in the order of its score.
-        notes: What limits the verdict, in words.
-        timings_ms: Milliseconds per step, without those of steps inside it.
-    """
+    verdict: VerdictWord
+    probability: float | None
+    faces: list[FaceVerdict]
+    tracks: list[TrackVerdict]
+    notes: list[str]
+    timings_ms: dict[str, float]
+    duration_s: float | None = None
+    scene_cuts_s: list[float] = field(default_factory=list)
+    skipped: dict[str, int] = field(default_factory=dict)
 
-    def __init__(self, runtime: Runtime, route: Route) -> None:
-        self.seen: list[_Seen] = []
-        self.notes: list[str] = []
-        self.timings_ms: dict[str, float] = {}
-        self._runtime = runtime
-        self._route: Route = route
-        self._waiting: list[FaceCrop] = []
-        self._parts: list[Decisions] = []
-        self._inner_ms = 0.0
 
-    @contextmanager
-    def timed(self, step: str) -> Iterator[None]:
-        """Adds the time of the block to a step, less that of blocks inside it."""
-        outer, self._inner_ms, start = self._inner_ms, 0.0, time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = (time.perf_counter() - start) * 1000
-            self.timings_ms[step] = self.timings_ms.get(step, 0.0) + spent - self._inner_ms
-            self._inner_ms = outer + spent
+@contextmanager
+def _timed(timings_ms: dict[str, float], step: str) -> Iterator[None]:
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        timings_ms[step] = (time.perf_counter() - start) * 1000
 
-    def add(self, image: NDArray[np.uint8], boxes: list[FaceBox], time_s: float | None) -> list[FaceBox]:
-        """Cuts the faces out and scores full batches; returns the boxes that were taken."""
-        note = f"more than {MAX_FACES} faces at once, only the largest were scored"
-        if len(boxes) > MAX_FACES and note not in self.notes:
-            self.notes.append(note)
-        for box in boxes[:MAX_FACES]:
-            crop = crop_face(image, box)
-            self.seen.append(_Seen(box, crop.face_px, crop.upscaled, time_s))
-            self._waiting.append(crop)
-            if len(self._waiting) == MAX_BATCH:
-                self._score()
-        return boxes[:MAX_FACES]
 
-    def finish(self) -> Decisions:
-        """Scores what is left; the decisions of all faces, in order."""
-        if self._waiting or not self._parts:
-            self._score()
-        return Decisions(
-            np.concatenate([part.probability for part in self._parts]),
-            np.concatenate([part.exit_stage for part in self._parts]),
-            np.concatenate([part.evidence for part in self._parts]),
-        )
-
-    def _score(self) -> None:
-        crops, self._waiting = self._waiting, []
-        faces = np.stack([crop.face for crop in crops]) if crops else np.empty((0, *FACE.shape), np.uint8)
-        face_px = np.array([crop.face_px for crop in crops], np.float32)
-        with self.timed("score"):
-            self._parts.append(self._runtime.score(faces, face_px, route=self._route))
+def _upscaled(faces: Sequence[bool]) -> list[str]:
+    if not any(faces):
+        return []
+    return [f"{_some(sum(faces), len(faces))} fewer pixels than the {FACE_SIZE} that the models look at"]
 
 
 def _some(part: int, whole: int) -> str:
@@ -219,20 +220,27 @@ def _some(part: int, whole: int) -> str:
     return f"{part} of {whole} faces {'has' if part == 1 else 'have'}"
 
 
-def _face_verdicts(seen: list[_Seen], tracks: list[int], decisions: Decisions) -> list[FaceVerdict]:
+def _faces(
+    boxes: Sequence[FaceBox],
+    upscaled: Sequence[bool],
+    tracks: Sequence[int],
+    times_s: Sequence[float | None],
+    decisions: Decisions,
+) -> list[FaceVerdict]:
+    scores = zip(decisions.probability, decisions.exit_stage, decisions.evidence, strict=True)
     return [
         FaceVerdict(
-            box=(round(face.box.x, 2), round(face.box.y, 2), round(face.box.width, 2), round(face.box.height, 2)),
+            box=(round(box.x, 2), round(box.y, 2), round(box.width, 2), round(box.height, 2)),
             track=track,
             probability=float(probability),
             exit_stage=int(stage),
             evidence={
                 name: None if np.isnan(value) else float(value) for name, value in zip(FEATURES, evidence, strict=True)
             },
-            upscaled=face.upscaled,
-            time_s=face.time_s,
+            upscaled=small,
+            time_s=time_s,
         )
-        for face, track, probability, stage, evidence in zip(
-            seen, tracks, decisions.probability, decisions.exit_stage, decisions.evidence, strict=True
+        for box, small, track, time_s, (probability, stage, evidence) in zip(
+            boxes, upscaled, tracks, times_s, scores, strict=True
         )
     ]

@@ -18,6 +18,10 @@ POOR_PX = FACE_SIZE // 4
 """A crop with a smaller side in source pixels is too poor to judge: it is listed, but does not carry the verdict."""
 
 
+MAX_FACES = 256
+"""Most faces scored in one picture or frame; the largest are taken."""
+
+
 @dataclass(frozen=True)
 class FaceBox:
     """One detected face in pixels of the picture.

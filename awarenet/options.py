@@ -25,5 +25,5 @@ Server = Annotated[
 ]
 Repository = Annotated[Path, typer.Option(help="The models for this process.")]
 RouteChoice = Annotated[Route, typer.Option(help="`full` runs every stage on every face.")]
-Frames = Annotated[int, typer.Option(min=1, help="Frames looked at per clip.")]
+Frames = Annotated[int, typer.Option(min=1, help="Most frames of a clip whose faces are scored.")]
 FaceEngine = Annotated[Engine, typer.Option(help="What finds the faces.")]

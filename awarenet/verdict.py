@@ -36,6 +36,32 @@ class FaceVerdict:
 
 
 @dataclass(frozen=True)
+class TrackVerdict:
+    """One person: a face of a picture, or a face followed through a clip.
+
+    Attributes:
+        track: The number that its faces carry.
+        start_s: Time of the first frame in which it was found, in seconds; None for pictures.
+        end_s: Time of the last one; None for pictures.
+        faces: Number of its scored faces.
+        probability: P(fake) in [0, 1]: for clips the trimmed mean of the logits of its faces.
+        low: Lower bound of the 95 % interval of `probability` over the choice of frames; None for too few faces.
+        high: Upper bound.
+        temporal: Name to value of each feature of `awarenet.video.temporal`, >= 0 and larger where the face is less
+            steady; None where it could not be measured; empty for pictures. Not part of `probability`.
+    """
+
+    track: int
+    start_s: float | None
+    end_s: float | None
+    faces: int
+    probability: float
+    low: float | None = None
+    high: float | None = None
+    temporal: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The answer for one picture or clip.
 
@@ -43,14 +69,18 @@ class Verdict:
         path: The file as the caller named it.
         verdict: `fake`, `real`, `uncertain` or `no_face`; None where scoring failed.
         probability: P(fake) of the worst track in [0, 1]; None without a face.
-        faces: Every scored face.
+        faces: Every scored face, in time order.
         error: What went wrong, in words with a remedy; None where scoring succeeded.
         error_code: The stable `code` of the error.
         model_version: Twelve hexadecimal digits of the models.
         policy_version: Twelve hexadecimal digits of the policy.
         face_engine: The face detector that found the boxes.
         notes: Plain remarks on what limits the verdict (upscaled faces, damaged tail, ...).
-        timings_ms: Milliseconds per step: decode, detect, score.
+        timings_ms: Milliseconds per step: decode, detect, score. In clips the steps overlap.
+        tracks: Every person with a scored face, by ascending number.
+        duration_s: Time of the last frame of a clip in seconds; None for pictures.
+        scene_cuts_s: Time of the first frame of each scene of a clip but the first, ascending.
+        skipped: Reason to number of faces of a clip that were found and not scored (see `awarenet.video.screening`).
     """
 
     path: str
@@ -64,6 +94,10 @@ class Verdict:
     error_code: str | None = None
     notes: list[str] = field(default_factory=list)
     timings_ms: dict[str, float] = field(default_factory=dict)
+    tracks: list[TrackVerdict] = field(default_factory=list)
+    duration_s: float | None = None
+    scene_cuts_s: list[float] = field(default_factory=list)
+    skipped: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers that obey the schema; numbers that are not finite become null."""

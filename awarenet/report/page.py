@@ -19,16 +19,27 @@ from awarenet.errors import MediaError, ReportError
 from awarenet.faces import POOR_PX
 from awarenet.media import MediaLimits
 from awarenet.policy import Policy
-from awarenet.report.thumbnails import Scene, scenes
+from awarenet.report.thumbnails import Cut, Heatmap, Scene, scenes
 from awarenet.stages import FACE_SIZE, ExitStage
-from awarenet.verdict import FaceVerdict, Verdict
-from awarenet.video.tracks import track_probabilities
+from awarenet.verdict import FaceVerdict, TrackVerdict, Verdict
+from awarenet.video.sampling import FEW
 
 MAX_PICTURED: Final = 200
 """Files shown with pictures; later ones are listed without, so that the page stays within what browsers open."""
 
 _MAX_ROWS = 100
+_MAX_PEOPLE = 12
 _MAX_SCENES = 4
+_WORST = 3
+"""Faces of a person in a clip that are shown, the most suspicious."""
+
+_TEMPORAL: Final = {
+    "score_spread": ("Scores differ from frame to frame", "by {:.2f} (standard deviation of logits)"),
+    "flicker": ("The face changes beyond motion", "by {:.1f} of 255 grey levels"),
+    "boundary_jitter": ("Its edges shake", "by {:.2%} of its side"),
+    "landmark_jitter": ("Eyes, nose and mouth shake", "by {:.2%} of the eye distance"),
+}
+"""Temporal evidence in words."""
 
 _NETWORKS: Final = (
     ("Fast filter", "fast_filter_logit"),
@@ -52,25 +63,30 @@ class Person:
 
     Attributes:
         number: As written beside the box, from 1.
-        index: Number of the shown face in the verdict's list.
-        face: The shown face: the most suspicious of the track.
+        worst: Numbers of the shown faces in the verdict's list, the most suspicious first: one of a picture, some of a
+            clip.
+        face: The first of them.
         probability: P(fake) of the face or the track.
+        track: The track behind it.
         word: `fake`, `real` or `uncertain`.
         decided_by: The stage that decided, in words.
         scores: What each model that ran says.
         reasons: The evidence in sentences.
-        curve: For clips: (time, P(fake)) of each sampled face of the track.
+        curve: For clips: (time, P(fake)) of each scored face of the track.
+        temporal: For clips: the temporal evidence, each as what and how much, in words.
     """
 
     number: int
-    index: int
+    worst: list[int]
     face: FaceVerdict
     probability: float
+    track: TrackVerdict
     word: str
     decided_by: str
     scores: list[Score]
     reasons: list[str]
     curve: list[tuple[float, float]]
+    temporal: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -83,21 +99,24 @@ class Entry:
     scenes: list[Scene]
     no_picture: str
 
-    def cut(self, person: Person) -> str | None:
-        """The face of a row as a data URI, where there is one."""
-        return next((scene.faces[person.index] for scene in self.scenes if person.index in scene.faces), None)
+    @property
+    def cuts(self) -> dict[int, Cut]:
+        """The cut-outs there are, by the number of the face in the verdict's list."""
+        return {index: cut for scene in self.scenes for index, cut in scene.faces.items()}
 
 
 class HtmlReport:
     """Collects verdicts and writes one self-contained page."""
 
-    def __init__(self, policy: Policy, limits: MediaLimits | None = None) -> None:
+    def __init__(self, policy: Policy, limits: MediaLimits | None = None, *, heatmap: Heatmap | None = None) -> None:
         """Starts an empty report.
 
         Args:
             policy: The thresholds that the verdicts were made with.
             limits: As in detection: files are read again for their small pictures.
+            heatmap: Makes the heatmap of a face, shown beside the most suspicious ones; None leaves them out.
         """
+        self._heatmap = heatmap
         self._policy = policy
         self._limits = limits or MediaLimits()
         self._entries: list[Entry] = []
@@ -105,7 +124,7 @@ class HtmlReport:
     def add(self, verdict: Verdict) -> None:
         """Adds one file; its small pictures are made now, the file is not needed afterwards."""
         people = self._people(verdict)
-        shown = people[:_MAX_ROWS]
+        shown = people[: _MAX_ROWS if verdict.duration_s is None else _MAX_PEOPLE]
         pictures: list[Scene] = []
         reason = ""
         if verdict.error:
@@ -114,8 +133,11 @@ class HtmlReport:
             reason = f"no picture: only the first {MAX_PICTURED} files are shown with one"
         else:
             try:
-                wanted = [person.index for person in shown]
-                pictures = scenes(Path(verdict.path), verdict.faces, wanted, self._limits)[:_MAX_SCENES]
+                wanted = [index for person in shown for index in person.worst]
+                pictured = [person.worst[0] for person in shown]
+                if verdict.duration_s is not None:
+                    pictured = pictured[:_MAX_SCENES]
+                pictures = scenes(Path(verdict.path), verdict.faces, wanted, pictured, self._limits, self._heatmap)
             except MediaError as error:
                 reason = f"no picture: {error}"
         self._entries.append(Entry(verdict, shown, len(people) - len(shown), pictures, reason))
@@ -151,31 +173,33 @@ class HtmlReport:
 
     def _people(self, verdict: Verdict) -> list[Person]:
         """Rows, most suspicious first."""
-        if not verdict.faces:
-            return []
-        tracks = np.array([face.track for face in verdict.faces])
-        scores = track_probabilities(np.array([face.probability for face in verdict.faces], np.float32), tracks)
         people = []
-        for track, probability in scores.items():
-            mine = np.flatnonzero(tracks == track).tolist()
-            index = max(mine, key=lambda one: verdict.faces[one].probability)
+        for track in verdict.tracks:
+            mine = [number for number, face in enumerate(verdict.faces) if face.track == track.track]
+            worst = sorted(mine, key=lambda number: -verdict.faces[number].probability)[:_WORST]
+            face = verdict.faces[worst[0]]
             curve = [
-                (time, verdict.faces[one].probability)
-                for one in mine
-                if (time := verdict.faces[one].time_s) is not None
+                (time, one.probability)
+                for one in map(verdict.faces.__getitem__, mine)
+                if (time := one.time_s) is not None
             ]
-            face = verdict.faces[index]
             people.append(
                 Person(
-                    number=track + 1,
-                    index=index,
+                    number=track.track + 1,
+                    worst=worst,
                     face=face,
-                    probability=probability,
-                    word=self._word(probability),
+                    probability=track.probability,
+                    track=track,
+                    word="uncertain" if curve and track.faces < FEW else self._word(track.probability),
                     decided_by="fast filter" if face.exit_stage == ExitStage.FAST_FILTER else "all models together",
                     scores=_scores(face),
-                    reasons=self._reasons(face, len(mine) if curve else 0),
+                    reasons=self._reasons(face, track.faces if curve else 0),
                     curve=curve,
+                    temporal=[
+                        (what, how_much.format(value))
+                        for name, (what, how_much) in _TEMPORAL.items()
+                        if (value := track.temporal.get(name)) is not None
+                    ],
                 )
             )
         return sorted(people, key=lambda person: (-person.probability, person.number))
@@ -190,9 +214,11 @@ class HtmlReport:
         reasons = []
         if frames:
             reasons.append(
-                f"Seen in {frames} of the sampled frames; the score is the mean over them (of logits). "
-                f"Shown is the most suspicious one, at {face.time_s or 0:.1f} s."
+                f"Scored in {frames} frame{'' if frames == 1 else 's'}; what follows is about the most suspicious one, "
+                f"at {face.time_s or 0:.1f} s."
             )
+            if frames < FEW:
+                reasons.append(f"Fewer than {FEW} frames are too few to judge somebody by.")
         fast = _probability(face, "fast_filter_logit")
         if fast is not None and face.exit_stage == ExitStage.FAST_FILTER:
             low, high = percent(self._policy.real_below), percent(self._policy.fake_above)

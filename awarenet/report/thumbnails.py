@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,59 +22,110 @@ _SIDE = 640
 _FACE_SIDE = 112
 _QUALITY = 78
 
+Heatmap = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""Where the evidence lies in a face uint8 `[256, 256, 3]`: float32 `[H, W]` of any size, >= 0, larger where more."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A face cut out and made small.
+
+    Attributes:
+        uri: The face as a data URI.
+        heatmap: The face under its heatmap as a data URI; None where none was made.
+    """
+
+    uri: str
+    heatmap: str | None
+
 
 @dataclass(frozen=True)
 class Scene:
     """One picture, or one frame of a clip, made small.
 
     Attributes:
-        uri: The picture as a data URI.
+        uri: The picture as a data URI; None where only its faces are shown.
         width: Width of the small picture in pixels.
         height: Height of the small picture in pixels.
         scale: Small pixels per source pixel.
         time_s: Presentation time of the frame; None for pictures.
-        faces: Number of each face in the verdict's list and its cut-out as a data URI.
+        faces: Number of each wanted face in the verdict's list and its cut-out.
     """
 
-    uri: str
+    uri: str | None
     width: int
     height: int
     scale: float
     time_s: float | None
-    faces: dict[int, str]
+    faces: dict[int, Cut]
 
 
-def scenes(path: Path, faces: Sequence[FaceVerdict], wanted: Sequence[int], limits: MediaLimits) -> list[Scene]:
+def scenes(
+    path: Path,
+    faces: Sequence[FaceVerdict],
+    wanted: Sequence[int],
+    pictured: Collection[int],
+    limits: MediaLimits,
+    heatmap: Heatmap | None = None,
+) -> list[Scene]:
     """Reads the file once more and makes small what the wanted faces were found in.
 
     Args:
         path: The file.
         faces: Every face of its verdict.
         wanted: Which of them to show; for a clip their frames are read, for a picture without faces the picture.
+        pictured: Those whose whole frame is shown, and whose heatmap is made.
         limits: As in detection.
+        heatmap: Makes heatmaps; None leaves them out.
 
     Raises:
         MediaError: The file can no longer be read.
     """
+
+    def scene(image: NDArray[np.uint8], time_s: float | None, mine: Sequence[int]) -> Scene:
+        height, width = image.shape[:2]
+        scale = min(1.0, _SIDE / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        cuts = {index: _cut(image, faces[index], heatmap if index in pictured else None) for index in mine}
+        if mine and not any(index in pictured for index in mine):
+            return Scene(None, *size, scale, time_s, cuts)
+        small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return Scene(_uri(small), *size, scale, time_s, cuts)
+
     if sniff(path).kind == "picture":
-        return [_scene(read_picture(path, limits).image, None, faces, wanted)]
+        return [scene(read_picture(path, limits).image, None, wanted)]
     times = sorted({time for index in wanted if (time := faces[index].time_s) is not None}) or [0.0]
     with Clip(path, limits) as clip:
         return [
-            _scene(frame.image, frame.time_s, faces, [index for index in wanted if faces[index].time_s == frame.time_s])
+            scene(frame.image, frame.time_s, [index for index in wanted if faces[index].time_s == frame.time_s])
             for frame in clip.frames_at(times)
         ]
 
 
-def _scene(
-    image: NDArray[np.uint8], time_s: float | None, faces: Sequence[FaceVerdict], wanted: Sequence[int]
-) -> Scene:
-    height, width = image.shape[:2]
-    scale = min(1.0, _SIDE / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    cuts = {index: _uri(crop_face(image, FaceBox(*faces[index].box, 1.0), size=_FACE_SIDE).face) for index in wanted}
-    return Scene(_uri(small), *size, scale, time_s, cuts)
+def _cut(image: NDArray[np.uint8], face: FaceVerdict, heatmap: Heatmap | None) -> Cut:
+    crop = crop_face(image, FaceBox(*face.box, 1.0)).face
+    return Cut(_face_uri(crop), _face_uri(under_heatmap(crop, heatmap(crop))) if heatmap else None)
+
+
+def under_heatmap(face: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The face in grey with its heatmap over it, uint8 `[H, W, 3]`, RGB.
+
+    Args:
+        face: uint8 `[H, W, 3]`, RGB.
+        heat: As a `Heatmap` gives it; its largest value gets the strongest colour.
+    """
+    height, width = face.shape[:2]
+    share = np.clip(np.nan_to_num(heat.astype(np.float32)) / max(float(np.nanmax(heat)), 1e-9), 0, 1)
+    levels = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
+    colour = cv2.applyColorMap((levels * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    grey = face.mean(axis=2, keepdims=True)
+    weight = 0.65 * levels[..., None]
+    return np.asarray((grey * (1 - weight) + colour * weight).round(), np.uint8)
+
+
+def _face_uri(face: NDArray[np.uint8]) -> str:
+    size = (_FACE_SIDE, _FACE_SIDE)
+    return _uri(np.asarray(cv2.resize(face, size, interpolation=cv2.INTER_AREA), np.uint8))
 
 
 def _uri(image: NDArray[np.uint8]) -> str:

@@ -1,4 +1,4 @@
-"""Sampling frames of clips: evenly by presentation time, in bounded memory, from damaged clips what can be had."""
+"""Reading clips by presentation time, in order or at chosen times; of damaged ones what can be had."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from types import TracebackType
 import av
 import numpy as np
 from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -18,9 +19,13 @@ from awarenet.errors import DamagedMedia, UnsupportedMedia
 from awarenet.media.kinds import sniff
 from awarenet.media.limits import MediaLimits, unreadable
 from awarenet.video.timeline import walk
+from awarenet.video.tone import HLG, PQ, to_standard_range
 
 _BUFFER = 1 << 20
 _THREADS = 2
+
+_LOST = 0.02
+"""Some packets of whole clips show nothing of their own; a larger share of missing frames is damage."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,50 @@ class Frame:
     time_s: float
 
 
-class Clip:
-    """A clip opened for sampling; a context manager.
+@dataclass(frozen=True)
+class DecodedFrame:
+    """A decoded frame whose pixels are converted when they are asked for.
 
     Attributes:
-        notes: What limits the sample, in words; complete once `frames` is exhausted.
+        time_s: Presentation time in seconds from the clip's first frame.
+        size: Width and height in square pixels, as stored: before any rotation.
+    """
+
+    time_s: float
+    size: tuple[int, int]
+    _frame: av.VideoFrame
+    _shrink: VideoReformatter
+
+    def small(self, width: int, height: int) -> NDArray[np.uint8] | None:
+        """A small copy to compare frames by, uint8 `[height, width, 3]`, BGR, not rotated; None where damaged."""
+        try:
+            shrunk = self._shrink.reformat(
+                self._frame, width=width, height=height, format="bgr24", interpolation="FAST_BILINEAR", threads=1
+            )
+            return np.asarray(shrunk.to_ndarray(), np.uint8)
+        except av.error.FFmpegError:
+            return None
+
+    def full(self) -> Frame | None:
+        """The frame as faces are looked for in it; None where it is damaged."""
+        high_range = int(self._frame.color_trc or 0) in (PQ, HLG)
+        width, height = self.size
+        try:
+            converted = self._frame.reformat(width=width, height=height, format="rgb48le" if high_range else "rgb24")
+            image = converted.to_ndarray()
+        except av.error.FFmpegError:
+            return None
+        if high_range:
+            image = to_standard_range(np.asarray(image, np.uint16), int(self._frame.color_trc))
+        upright = np.ascontiguousarray(np.rot90(image, round(self._frame.rotation / 90)), np.uint8)
+        return Frame(upright, self.time_s)
+
+
+class Clip:
+    """A clip opened for reading; a context manager, used by one thread at a time.
+
+    Attributes:
+        notes: What limits the reading, in words; complete once an iterator is exhausted.
         times_s: Presentation time of every frame in seconds from the first, ascending, float64 `[T]`.
     """
 
@@ -70,6 +114,8 @@ class Clip:
             if timeline is None:
                 raise DamagedMedia(f"{path}: holds no frame that can be read; get a whole copy")
             self._timeline = timeline
+            self._damaged = 0
+            self._shrink = VideoReformatter()
             self.times_s = timeline.seconds
             self.notes = [timeline.damage] if timeline.damage else []
             limits.check_length(path, float(self.times_s[-1]), len(self.times_s))
@@ -97,22 +143,47 @@ class Clip:
         """
         yield from self._give(self._timeline.nearest(np.array(times_s, np.float64)))
 
+    def decode(self) -> Iterator[DecodedFrame]:
+        """Decodes the whole clip in order, once, without seeking.
+
+        Frames that cannot be decoded are left out and noted.
+
+        Raises:
+            DamagedMedia: No frame at all could be decoded.
+            MediaTooLarge: A frame is larger than the headers said and over the limit.
+        """
+        self._container.close()
+        self._open()
+        given, last = 0, int(self._timeline.times[0]) - 1
+        self._damaged = 0
+        for time, frame in self._run():
+            if frame.is_corrupt:
+                self._damaged += 1
+            elif time > last:
+                given, last = given + 1, time
+                yield self._decoded(time, frame)
+        if not given:
+            raise DamagedMedia(f"{self._path}: no frame could be decoded; get a whole copy")
+        lost = len(self.times_s) - given
+        if self._damaged or lost > _LOST * len(self.times_s):
+            self.notes.append(f"{max(lost, self._damaged):,} of {len(self.times_s):,} frames were damaged and left out")
+
     def _give(self, wanted: NDArray[np.int64]) -> Iterator[Frame]:
         given = 0
-        for time, frame in self._decode(wanted):
-            width = round(frame.width * self._aspect())
-            self._limits.check_pixels(self._path, width, frame.height)
-            try:
-                image = frame.reformat(width=width, height=frame.height, format="rgb24").to_ndarray()
-            except av.error.FFmpegError:
-                continue
-            given += 1
-            upright = np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)), np.uint8)
-            yield Frame(upright, float((time - int(self._timeline.times[0])) * self._timeline.base))
+        for time, decoded in self._decode(wanted):
+            if frame := self._decoded(time, decoded).full():
+                given += 1
+                yield frame
         if not given:
             raise DamagedMedia(f"{self._path}: no frame could be decoded; get a whole copy")
         if given < len(wanted):
             self.notes.append(f"{len(wanted) - given} of {len(wanted)} sampled frames were damaged and left out")
+
+    def _decoded(self, time: int, frame: av.VideoFrame) -> DecodedFrame:
+        width = round(frame.width * self._aspect())
+        self._limits.check_pixels(self._path, width, frame.height)
+        seconds = float((time - int(self._timeline.times[0])) * self._timeline.base)
+        return DecodedFrame(seconds, (width, frame.height), frame, self._shrink)
 
     def close(self) -> None:
         """Closes the file; idempotent."""
@@ -205,6 +276,7 @@ class Clip:
             except (StopIteration, av.error.EOFError, ValueError):
                 return
             except av.error.FFmpegError:
+                self._damaged += 1
                 continue
             yield from ((frame.pts, frame) for frame in frames if frame.pts is not None)
 

@@ -1,9 +1,13 @@
-"""Following people through sampled frames, and the one score of a track."""
+"""Following people through the frames that were looked at.
+
+Identity-free: where a face is and which colours its crop shows decide, within one scene, and nothing is kept.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,58 +17,95 @@ _LEAST_OVERLAP = 0.2
 """Boxes of one person in neighbouring samples overlap at least so much (intersection over union). Low, because seconds
 lie between samples; different people rarely overlap at all."""
 
-_EDGE = 1e-6
-"""Probabilities are kept this far from 0 and 1 before their logits are averaged."""
+_LEAST_ALIKE = 0.4
+"""Bhattacharyya distance of colours from which two crops show different people. Among 58 clips of FaceForensics++ and
+others, crops of one clip were at most 0.25 apart, crops of different clips 0.61 in the middle."""
+
+_PATIENCE = 8
+"""Frames that were looked at without finding a person, after which whoever stands there is somebody new."""
+
+Colours = NDArray[np.float32]
 
 
-def follow(frames: Sequence[Sequence[FaceBox]]) -> list[list[int]]:
-    """Numbers the faces of a clip by person: greedy, best overlap with the last box of each track first.
+def colours(face: NDArray[np.uint8]) -> Colours:
+    """Shares of hue with saturation, and of brightness, of a crop, float32 `[136]` that sum to 1.
 
     Args:
-        frames: The boxes of each sampled frame, in time order.
+        face: uint8 `[H, W, 3]`, RGB.
+    """
+    hsv = cv2.cvtColor(face, cv2.COLOR_RGB2HSV)
+    tints = cv2.calcHist([hsv], [0, 1], None, [16, 8], [0, 180, 0, 256])
+    shades = cv2.calcHist([hsv], [2], None, [8], [0, 256])
+    counts = np.concatenate([tints.ravel(), shades.ravel()]).astype(np.float32)
+    shares: Colours = counts / counts.sum()
+    return shares
+
+
+def match(
+    boxes: Sequence[FaceBox], last: Mapping[int, FaceBox], alike: Callable[[int, int], bool] | None = None
+) -> dict[int, int]:
+    """Finds which box continues which track: greedy, best overlap first.
+
+    Args:
+        boxes: The boxes of a frame.
+        last: Track number to where its face was last.
+        alike: Whether the box of an index may continue a track at all; None allows all.
 
     Returns:
-        For each frame the track number of each of its boxes; tracks are numbered from 0 as they appear.
+        Index of a box to the track it continues; boxes that continue none are left out.
     """
-    last: list[FaceBox] = []
-    numbers = []
-    for boxes in frames:
-        pairs = sorted(
-            (
-                (overlap(box, last[track])[0], track, index)
-                for index, box in enumerate(boxes)
-                for track in range(len(last))
-            ),
-            key=lambda pair: (-pair[0], pair[1], pair[2]),
-        )
-        mine: dict[int, int] = {}
-        for shared, track, index in pairs:
-            if shared >= _LEAST_OVERLAP and index not in mine and track not in mine.values():
-                mine[index] = track
+    pairs = sorted(
+        ((overlap(box, last[track])[0], track, index) for index, box in enumerate(boxes) for track in last),
+        key=lambda pair: (-pair[0], pair[1], pair[2]),
+    )
+    mine: dict[int, int] = {}
+    for shared, track, index in pairs:
+        free = shared >= _LEAST_OVERLAP and index not in mine and track not in mine.values()
+        if free and (alike is None or alike(index, track)):
+            mine[index] = track
+    return mine
+
+
+class Tracker:
+    """Numbers people from 0 as they appear, frame by frame."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, FaceBox] = {}
+        self._colours: dict[int, Colours] = {}
+        self._missed: dict[int, int] = {}
+        self._count = 0
+
+    def cut(self) -> None:
+        """Ends all tracks: whoever comes next is somebody new."""
+        self._last.clear()
+
+    def update(self, boxes: Sequence[FaceBox], shown: Sequence[Colours] | None = None) -> list[int]:
+        """The track of each box of the next frame that was looked at.
+
+        Args:
+            boxes: The faces of the frame.
+            shown: The colours of the crop of each; None follows by place alone.
+        """
+
+        def alike(index: int, track: int) -> bool:
+            if shown is None:
+                return True
+            distance = cv2.compareHist(shown[index], self._colours[track], cv2.HISTCMP_BHATTACHARYYA)
+            return bool(distance < _LEAST_ALIKE)
+
+        mine = match(boxes, self._last, alike)
+        for track in list(self._last):
+            self._missed[track] = 0 if track in mine.values() else self._missed.get(track, 0) + 1
+            if self._missed[track] >= _PATIENCE:
+                del self._last[track]
+        numbers = []
         for index, box in enumerate(boxes):
             if index not in mine:
-                mine[index] = len(last)
-                last.append(box)
-            last[mine[index]] = box
-        numbers.append([mine[index] for index in range(len(boxes))])
-    return numbers
-
-
-def track_probabilities(probability: NDArray[np.float32], track: NDArray[np.int64]) -> dict[int, float]:
-    """P(fake) of each track: the sigmoid of the mean logit of its faces; a single face keeps its own.
-
-    Args:
-        probability: P(fake) of each face, float32 `[N]` in [0, 1].
-        track: Track number of each face, int64 `[N]`.
-
-    Returns:
-        Track number to P(fake), by ascending track number.
-    """
-    kept = np.clip(probability.astype(np.float64), _EDGE, 1 - _EDGE)
-    logits = np.log(kept / (1 - kept))
-    scores = {}
-    for one in np.unique(track):
-        mine = track == one
-        mean = 1 / (1 + np.exp(-logits[mine].mean()))
-        scores[int(one)] = float(mean if mine.sum() > 1 else probability[mine][0])
-    return scores
+                mine[index] = self._count
+                self._count += 1
+            track = mine[index]
+            self._last[track], self._missed[track] = box, 0
+            if shown is not None:
+                self._colours[track] = shown[index]
+            numbers.append(track)
+        return numbers

@@ -45,11 +45,17 @@ class Painted:
 
 
 def scene(*colours: tuple[int, int, int] | None, side: int = SIDE) -> NDArray[np.uint8]:
-    """A row of painted faces; the crop's margin takes the colour too, so that the mean is the colour's."""
+    """A row of painted faces; the crop's margin takes the colour too, so that the mean is the colour's.
+
+    Squares of 8 pixels are a little lighter or darker, in green and blue, which no model of the tests is sure by: a
+    face without any texture is a smear.
+    """
     image = np.zeros((400, 400 * len(colours), 3), np.uint8)
+    texture = ((np.indices((side, side)) // 8).sum(axis=0) % 2 * 40 - 20)[..., None] * np.array([0, 1, 1])
     for column, colour in enumerate(colours):
         if colour is not None:
-            image[100 : 100 + side, 400 * column + 100 : 400 * column + 100 + side] = colour
+            face = (np.array(colour) + texture).clip(0, 255)
+            image[100 : 100 + side, 400 * column + 100 : 400 * column + 100 + side] = face
     return image
 
 
@@ -173,20 +179,42 @@ def test_a_poor_face_does_not_outvote_a_good_one(runtime: InProcessRuntime, tmp_
 
 
 def test_a_clip_averages_logits_over_each_track_and_takes_the_worst(runtime: InProcessRuntime, tmp_path: Path) -> None:
-    # Left: surely real. Right: half of the time surely fake, half of the time surely real.
-    real_and_fake = scene(tiny.SURELY_REAL, tiny.SURELY_FAKE, side=300)
-    both_real = scene(tiny.SURELY_REAL, tiny.SURELY_REAL, side=300)
+    class ByMouth(Fixed):
+        """Scores by the redness of the lowest part of a crop, so that a face can change its score and stay itself."""
+
+        def score(
+            self,
+            faces: NDArray[np.uint8],
+            face_px: NDArray[np.float32] | None = None,
+            *,
+            route: Route = "cascade",
+            timeout_s: float | None = None,
+        ) -> Decisions:
+            probability = np.where(faces[:, -12:, :, 0].mean(axis=(1, 2)) > 100, 0.98, 0.02).astype(np.float32)
+            evidence = np.full((len(faces), len(FEATURES)), np.nan, np.float32)
+            evidence[:, FEATURES.index("fast_filter_logit")] = np.log(probability / (1 - probability))
+            return Decisions(probability, np.ones(len(faces), np.int32), evidence)
+
+    # Left: real all the time. Right: half of the time fake, half of the time real.
+    both_real = scene((30, 120, 120), (30, 120, 120), side=300)
+    real_and_fake = both_real.copy()
+    real_and_fake[380:400, 500:] = 200, 120, 120
     path = save_clip(tmp_path / "a.mp4", [real_and_fake] * 20 + [both_real] * 20)
-    verdict = checked(Detector(runtime, Tight(), frames=8).detect(path))
-    assert len(verdict.faces) == 16
+    verdict = checked(Detector(ByMouth(runtime), Tight(), frames=8).detect(path))
     assert {face.track for face in verdict.faces} == {0, 1}
     by_track = {
         track: [face.evidence["fast_filter_logit"] for face in verdict.faces if face.track == track] for track in (0, 1)
     }
     means = [np.clip(np.array(logits, float), -13.8, 13.8).mean() for logits in by_track.values()]
     assert verdict.probability == pytest.approx(1 / (1 + np.exp(-max(means))), abs=1e-3)
+    assert verdict.probability == max(track.probability for track in verdict.tracks)
+    assert [track.faces for track in verdict.tracks] == [len(logits) for logits in by_track.values()]
+    changing = verdict.tracks[1]
+    assert changing.low is not None and changing.high is not None
+    assert changing.low < changing.probability < changing.high
+    # The second look goes where the score changes: the middle of the clip.
     times = sorted({face.time_s for face in verdict.faces if face.time_s is not None})
-    assert len(times) == 8 and np.ptp(np.diff(times)) < 0.09
+    assert len(times) <= 8 and min(np.diff(times)) < 1.6 / 8 and abs(times[int(np.argmin(np.diff(times)))] - 0.8) < 0.4
 
 
 def test_a_clip_without_faces_is_no_face(detector: Detector, tmp_path: Path) -> None:
@@ -283,10 +311,13 @@ def test_few_crops_are_held_however_many_faces_a_clip_shows(runtime: InProcessRu
 
     class Many(Painted):
         def detect(self, image: NDArray[np.uint8], *, thorough: bool = True) -> list[FaceBox]:
-            return [FaceBox(110.0 * index, 100.0, 100.0, 100.0, 1.0) for index in range(30)]
+            return [FaceBox(60.0 * index, 100.0, 60.0, 60.0, 1.0) for index in range(30)]
 
-    path = save_clip(tmp_path / "a.mp4", [scene(tiny.SURELY_FAKE)] * 6)
-    verdict = checked(Detector(Counted(runtime), Many(), frames=5).detect(path))
-    assert batches == [64, 64, 22]
-    assert [face.track for face in verdict.faces] == list(range(30)) * 5
+    wide = scene(*[tiny.SURELY_FAKE] * 5)
+    wide[:, :] = np.tile(wide[100:300, 100:300], (2, 10, 1))
+    path = save_clip(tmp_path / "a.mp4", [wide] * 6)
+    verdict = checked(Detector(Counted(runtime), Many(), frames=6).detect(path))
+    assert sum(batches) == len(verdict.faces) and len(verdict.faces) % 30 == 0 and len(verdict.faces) >= 90
+    assert max(batches) <= 8 and batches.count(8) >= len(batches) - 2
+    assert [face.track for face in verdict.faces] == list(range(30)) * (len(verdict.faces) // 30)
     assert all(spent >= 0 for spent in verdict.timings_ms.values())

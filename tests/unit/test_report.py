@@ -14,13 +14,13 @@ from awarenet.errors import ReportError
 from awarenet.policy import Leakage, Policy
 from awarenet.report import HtmlReport
 from awarenet.report.page import MAX_PICTURED, percent, write_whole
+from awarenet.report.thumbnails import under_heatmap
 from awarenet.stages import FEATURES
-from awarenet.verdict import FaceVerdict, Verdict
+from awarenet.verdict import FaceVerdict, TrackVerdict, Verdict
 from tests.samples import ASTRONAUT_FACE, astronaut, save, save_clip
 
 POLICY = Policy(0.1, 0.9, 0.5, 0.05, Leakage(0.01, 300, 2, 0.021, 500, 200), "made-up faces", {"fast_filter": "a"})
 BOX = (ASTRONAUT_FACE.x, ASTRONAUT_FACE.y, ASTRONAUT_FACE.width, ASTRONAUT_FACE.height)
-VOID = {"meta", "img", "br", "image", "rect", "circle", "line", "polyline", "text"}
 
 
 class Page(HTMLParser):
@@ -75,6 +75,10 @@ def face(probability: float, stage: int, **changes: object) -> FaceVerdict:
 def verdict(path: Path, word: str | None, *faces: FaceVerdict, **changes: object) -> Verdict:
     probability = max((one.probability for one in faces), default=None)
     fields: dict[str, object] = {"model_version": "m", "policy_version": "p", "face_engine": "hog"}
+    fields["tracks"] = [
+        TrackVerdict(number, None, None, 1, max(one.probability for one in faces if one.track == number))
+        for number in sorted({one.track for one in faces})
+    ]
     return Verdict(str(path), word, probability, list(faces), **(fields | changes))  # type: ignore[arg-type]
 
 
@@ -107,18 +111,97 @@ def test_every_model_that_ran_is_listed(tmp_path: Path) -> None:
     assert "EfficientNet" not in shallow.text
 
 
-def test_a_clip_shows_a_person_a_row_with_the_course_of_the_score(tmp_path: Path) -> None:
-    path = save_clip(tmp_path / "a.mp4", [astronaut()] * 20)
+def clip(path: Path, **changes: object) -> Verdict:
+    """Two people: one suspicious through five frames, one who is not and was seen twice."""
+    frames = ((0, (0.92, 0.97, 0.6, 0.7, 0.8)), (1, (0.02, 0.03)))
     faces = [
-        face(probability, 1, time_s=time, track=track)
-        for track, values in ((0, (0.92, 0.97)), (1, (0.02, 0.03)))
-        for time, probability in zip((0.0, 0.4), values, strict=True)
+        face(probability, 1, time_s=number * 0.2, track=track)
+        for track, values in frames
+        for number, probability in enumerate(values)
     ]
-    shown = page(verdict(path, "fake", *faces))
-    assert "2 people, the most suspicious first" in shown.text
-    assert len(shown.all("polyline")) == 2
-    assert "Shown is the most suspicious one, at 0.4 s" in shown.text
-    assert len([one for one in shown.all("rect") if one.get("class") == "frame"]) == 2
+    temporal = {"score_spread": 1.25, "flicker": 3.5, "boundary_jitter": 0.012, "landmark_jitter": None}
+    fields: dict[str, object] = {
+        "duration_s": 1.0,
+        "scene_cuts_s": [0.5],
+        "tracks": [
+            TrackVerdict(0, 0.0, 0.8, 5, 0.83, 0.7, 0.93, temporal),
+            TrackVerdict(1, 0.0, 0.2, 2, 0.02, None, None, dict.fromkeys(temporal)),
+        ],
+    }
+    return verdict(path, "fake", *faces, **(fields | changes))
+
+
+def test_a_clip_shows_the_timeline_of_each_track(tmp_path: Path) -> None:
+    shown = page(clip(save_clip(tmp_path / "a.mp4", [astronaut()] * 26)))
+    assert shown.open == []
+    assert "2 tracks, the most suspicious first" in shown.text
+    first, second = shown.all("polyline")
+    assert len((first["points"] or "").split()) == 5 and len((second["points"] or "").split()) == 2
+    assert (first["points"] or "").split()[1] == "200.0,3.0"
+    (band,) = [one for one in shown.all("rect") if one.get("class") == "band"]
+    assert [float(band[name] or 0) for name in ("x", "width", "y", "height")] == pytest.approx([0, 800, 7, 23])
+    cuts = [one for one in shown.all("line") if one.get("class") == "cut"]
+    assert [one["x1"] for one in cuts] == ["500.0", "500.0"]
+    assert "(70 % to 93.0 %)" in shown.text
+
+
+def test_a_clip_shows_the_worst_frames_and_the_temporal_evidence(tmp_path: Path) -> None:
+    shown = page(clip(save_clip(tmp_path / "a.mp4", [astronaut()] * 26)))
+    assert [one["alt"] for one in shown.all("img")] == [
+        *(f"face 1 at {time_s} s" for time_s in (0.2, 0.0, 0.8)),
+        *(f"face 2 at {time_s} s" for time_s in (0.2, 0.0)),
+    ]
+    assert "0.2 s: 97.0 %" in shown.text
+    assert "Scored in 5 frames; what follows is about the most suspicious one, at 0.2 s" in shown.text
+    assert "The face changes beyond motion by 3.5 of 255 grey levels" in shown.text
+    assert shown.text.count("Its edges shake by 1.20 % of its side".replace(" %", "%")) == 1
+    assert "Eyes, nose and mouth" not in shown.text
+
+
+def test_somebody_seen_too_seldom_is_uncertain(tmp_path: Path) -> None:
+    shown = page(clip(save_clip(tmp_path / "a.mp4", [astronaut()] * 26)))
+    assert "Fewer than 3 frames are too few to judge somebody by" in shown.text
+    badges = [one["class"] for one in shown.all("span") if (one.get("class") or "").startswith("badge")]
+    assert badges[-2:] == ["badge fake", "badge uncertain"]
+
+
+def test_heatmaps_stand_beside_the_most_suspicious_faces(tmp_path: Path) -> None:
+    asked = []
+
+    def heatmap(crop: np.ndarray) -> np.ndarray:
+        asked.append(crop)
+        return np.eye(16, dtype=np.float32)
+
+    report = HtmlReport(POLICY, heatmap=heatmap)
+    report.add(clip(save_clip(tmp_path / "a.mp4", [astronaut()] * 26)))
+    report.add(verdict(save(tmp_path / "a.png", astronaut()), "real", face(0.01, 1)))
+    shown = Page(report.render())
+    assert [crop.shape for crop in asked] == [(256, 256, 3)] * 3
+    alts = [one["alt"] or "" for one in shown.all("img")]
+    assert [alt for alt in alts if "bright where the evidence lies" in alt] == [
+        "face 1 at 0.2 s, bright where the evidence lies",
+        "face 2 at 0.2 s, bright where the evidence lies",
+        "face 1, bright where the evidence lies",
+    ]
+
+
+def test_a_heatmap_is_strongest_where_the_evidence_is(tmp_path: Path) -> None:
+    heat = np.zeros((8, 8), np.float32)
+    heat[:4] = 3.0
+    shown = under_heatmap(np.full((64, 64, 3), 100, np.uint8), heat).astype(int)
+    assert np.ptp(shown[60], axis=1).max() == 0  # grey
+    assert np.ptp(shown[4], axis=1).min() > 40  # coloured
+    assert np.array_equal(under_heatmap(np.full((4, 4, 3), 100, np.uint8), heat * 0), np.full((4, 4, 3), 100))
+
+
+def test_a_long_clip_reads_few_frames_for_its_pictures(tmp_path: Path) -> None:
+    tracks = [TrackVerdict(number, 0.0, 1.0, 3, 0.5 + number / 200) for number in range(60)]
+    faces = [face(0.5, 1, time_s=0.04 * (number % 25), track=number) for number in range(60)]
+    shown = page(
+        verdict(save_clip(tmp_path / "a.mp4", [astronaut()] * 26), "fake", *faces, tracks=tracks, duration_s=1.0)
+    )
+    assert len(shown.all("section")) == 12 and "48 more are left out" in shown.text
+    assert len(shown.all("image")) <= 4
 
 
 def test_nothing_is_loaded_from_elsewhere_and_pictures_are_pictures(tmp_path: Path) -> None:

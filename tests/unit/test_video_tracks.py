@@ -1,18 +1,25 @@
-"""Following faces through frames and the score of a track."""
+"""Following faces through frames: two people never mix."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from awarenet.faces import FaceBox
-from awarenet.video.tracks import follow, track_probabilities
+from awarenet.video.tracks import Tracker, colours
+from tests.samples import face
 
 
 def box(x: float, y: float = 0.0, side: float = 40.0) -> FaceBox:
     return FaceBox(x, y, side, side, 1.0)
+
+
+def follow(frames: Sequence[Sequence[FaceBox]]) -> list[list[int]]:
+    tracker = Tracker()
+    return [tracker.update(boxes) for boxes in frames]
 
 
 def test_two_people_who_drift_keep_their_numbers_whatever_the_order() -> None:
@@ -28,6 +35,39 @@ def test_the_best_overlap_wins_a_contested_track() -> None:
     assert follow([[box(0)], [box(20), box(2)]]) == [[0], [1, 0]]
 
 
+def test_whoever_stands_where_somebody_was_long_ago_is_somebody_new() -> None:
+    assert follow([[box(0)], *[[]] * 20, [box(0)]])[-1] == [1]
+
+
+def test_a_cut_ends_every_track() -> None:
+    tracker = Tracker()
+    assert tracker.update([box(0), box(200)]) == [0, 1]
+    tracker.cut()
+    assert tracker.update([box(0), box(200)]) == [2, 3]
+
+
+def test_another_person_in_the_same_place_is_somebody_new() -> None:
+    light, dark = colours(face()), colours(np.asarray(face() // 3, np.uint8))
+    tracker = Tracker()
+    assert tracker.update([box(0)], [light]) == [0]
+    assert tracker.update([box(1)], [dark]) == [1]
+    assert tracker.update([box(1)], [dark]) == [1]
+
+
+def test_two_people_who_change_places_are_not_mixed() -> None:
+    light, dark = colours(face()), colours(np.asarray(face() // 3, np.uint8))
+    tracker = Tracker()
+    assert tracker.update([box(0), box(100)], [light, dark]) == [0, 1]
+    after = tracker.update([box(0), box(100)], [dark, light])
+    assert set(after).isdisjoint({0, 1}) or after == [1, 0]
+
+
+def test_a_little_more_light_does_not_make_somebody_new() -> None:
+    lit = np.asarray(np.clip(face() * 1.08, 0, 255), np.uint8)
+    tracker = Tracker()
+    assert tracker.update([box(0)], [colours(face())]) == tracker.update([box(3)], [colours(lit)]) == [0]
+
+
 def test_no_frames_have_no_tracks() -> None:
     assert follow([]) == []
     assert follow([[], []]) == [[], []]
@@ -40,17 +80,3 @@ def test_within_a_frame_every_face_has_a_track_of_its_own(places: list[list[tupl
     assert [len(frame) for frame in numbers] == [len(frame) for frame in places]
     assert all(len(set(frame)) == len(frame) for frame in numbers)
     assert set(seen) == set(range(len(set(seen))))
-
-
-def test_the_score_of_a_track_is_the_mean_of_its_logits() -> None:
-    probability = np.array([0.9, 0.5, 0.2], np.float32)
-    scores = track_probabilities(probability, np.array([4, 4, 1]))
-    logit = np.log(9) / 2
-    assert scores == pytest.approx({1: 0.2, 4: 1 / (1 + np.exp(-logit))}, rel=1e-5)
-    assert list(scores) == [1, 4]
-
-
-@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=8))
-def test_a_track_lies_between_its_faces(values: list[float]) -> None:
-    (score,) = track_probabilities(np.array(values, np.float32), np.zeros(len(values), np.int64)).values()
-    assert min(values) - 1e-5 <= score <= max(values) + 1e-5
