@@ -57,6 +57,8 @@ def save_clip(
     key_every: int = 12,
     rotation: int = 0,
     container: dict[str, str] | None = None,
+    pixels: str = "yuv420p",
+    transfer: int = 2,
 ) -> Path:
     """Writes a clip.
 
@@ -68,11 +70,14 @@ def save_clip(
         key_every: Frames between key frames.
         rotation: Degrees counter-clockwise that a player must turn the picture.
         container: FFmpeg's options for the container.
+        pixels: FFmpeg's name of the pixel format.
+        transfer: Transfer characteristic that the file claims (ITU-T H.273); 2 says nothing.
     """
     with av.open(str(path), "w", options=container or {}) as output:
         stream = output.add_stream(codec, rate=25)
         stream.height, stream.width = images[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = pixels
+        stream.codec_context.color_trc = transfer
         stream.codec_context.gop_size = key_every
         stream.codec_context.time_base = Fraction(1, 25)
         if codec == "libx264":

@@ -154,7 +154,7 @@ class Clip:
         """
         self._container.close()
         self._open()
-        given, last = 0, int(self._timeline.times[0]) - 1
+        given, repeated, last = 0, 0, int(self._timeline.times[0]) - 1
         self._damaged = 0
         for time, frame in self._run():
             if frame.is_corrupt:
@@ -162,8 +162,12 @@ class Clip:
             elif time > last:
                 given, last = given + 1, time
                 yield self._decoded(time, frame)
+            else:
+                repeated += 1
         if not given:
             raise DamagedMedia(f"{self._path}: no frame could be decoded; get a whole copy")
+        if repeated:
+            self.notes.append(f"{repeated:,} frames repeat times that were over, as in joined files, and were left out")
         lost = len(self.times_s) - given
         if self._damaged or lost > _LOST * len(self.times_s):
             self.notes.append(f"{max(lost, self._damaged):,} of {len(self.times_s):,} frames were damaged and left out")

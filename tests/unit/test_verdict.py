@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
 from awarenet.stages import FEATURES, ExitStage
-from awarenet.verdict import FaceVerdict, Verdict, schema
+from awarenet.verdict import FaceVerdict, TrackVerdict, Verdict, schema
+from awarenet.video.screening import REASONS
+from awarenet.video.temporal import TEMPORAL_FEATURES
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 unit = st.floats(0, 1)
@@ -25,6 +27,17 @@ faces = st.builds(
     evidence=st.fixed_dictionaries({name: st.none() | st.floats() for name in FEATURES}),
     upscaled=st.booleans(),
     time_s=st.none() | st.floats(0, 1e6),
+)
+tracks = st.builds(
+    TrackVerdict,
+    track=st.integers(0, 100),
+    start_s=st.none() | st.floats(0, 1e6),
+    end_s=st.none() | st.floats(0, 1e6),
+    faces=st.integers(1, 100),
+    probability=unit,
+    low=st.none() | unit,
+    high=st.none() | unit,
+    temporal=st.dictionaries(st.sampled_from(TEMPORAL_FEATURES), st.none() | st.floats(0)),
 )
 common: dict[str, Any] = {
     "path": st.text(),
@@ -39,6 +52,10 @@ scored = st.builds(
     verdict=st.sampled_from(["fake", "real", "uncertain", "no_face"]),
     probability=st.none() | unit,
     faces=st.lists(faces, max_size=3),
+    tracks=st.lists(tracks, max_size=3),
+    duration_s=st.none() | st.floats(0, 1e6),
+    scene_cuts_s=st.lists(st.floats(0, 1e6), max_size=3),
+    skipped=st.dictionaries(st.sampled_from(sorted(REASONS)), st.integers(1, 99)),
     **common,
 )
 failed = st.builds(
@@ -77,7 +94,14 @@ def test_numbers_that_are_not_finite_become_null_and_the_others_stay(verdict: Ve
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("verdict", "maybe"), ("probability", 1.5), ("faces", None), ("error", "scoring failed"), ("extra", 1)],
+    [
+        ("verdict", "maybe"),
+        ("probability", 1.5),
+        ("faces", None),
+        ("error", "scoring failed"),
+        ("extra", 1),
+        ("skipped", {"small": 0}),
+    ],
 )
 def test_the_schema_can_refuse(field: str, value: object) -> None:
     plain = Verdict("a.jpg", "real", 0.1, [], "m", "p", "yunet").to_dict()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from awarenet.errors import DamagedMedia, MediaError, MediaTooLarge, UnsupportedMedia
 from awarenet.media import MediaLimits
 from awarenet.video import Clip, Frame
+from awarenet.video.tone import HLG, PQ
 from tests.samples import astronaut, save, save_clip
 
 BASE = astronaut()[40:200, 140:300]
@@ -222,3 +223,137 @@ def test_an_unknown_codec_is_unsupported(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zzz9"))
     with pytest.raises(UnsupportedMedia, match="coded in an unknown way"):
         Clip(path)
+
+
+def decode(path: Path) -> tuple[list[Frame], list[str]]:
+    with Clip(path) as clip:
+        frames = [decoded.full() for decoded in clip.decode()]
+        return [frame for frame in frames if frame], clip.notes
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        (".mp4", "libx264"),
+        (".mkv", "libx265"),
+        (".webm", "libvpx-vp9"),
+        (".webm", "libsvtav1"),
+        (".avi", "mpeg4"),
+        (".mkv", "ffv1"),
+    ],
+)
+def test_a_whole_clip_is_decoded_in_order_whatever_its_codec(tmp_path: Path, suffix: str, codec: str) -> None:
+    frames, notes = decode(save_clip(tmp_path / f"a{suffix}", numbered(40), codec=codec))
+    assert [number_of(frame) for frame in frames] == list(range(40))
+    assert [round(frame.time_s * 25) for frame in frames] == list(range(40))
+    assert notes == []
+
+
+def test_frames_have_their_own_times_where_the_rate_varies(tmp_path: Path) -> None:
+    times = [*range(20), *range(20, 220, 20)]
+    frames, _ = decode(save_clip(tmp_path / "a.mp4", numbered(30), times=times))
+    assert [round(frame.time_s * 25) for frame in frames] == times
+
+
+def test_a_clip_can_be_decoded_twice_and_sampled_between(tmp_path: Path) -> None:
+    with Clip(save_clip(tmp_path / "a.mp4", numbered(30))) as clip:
+        first = [decoded.time_s for decoded in clip.decode()]
+        assert [number_of(frame) for frame in clip.frames_at([0.4, 0.8])] == [10, 20]
+        assert [decoded.time_s for decoded in clip.decode()] == first
+
+
+@pytest.mark.parametrize("rotation", [90, -90])
+def test_a_portrait_clip_is_upright(tmp_path: Path, rotation: int) -> None:
+    image = BASE[:, :96]
+    stored = np.ascontiguousarray(np.rot90(image, -rotation // 90))
+    frames, _ = decode(save_clip(tmp_path / "a.mp4", [stored] * 3, rotation=rotation))
+    assert frames[0].image.shape == image.shape
+    assert np.abs(frames[0].image.astype(int) - image).mean() < 12
+
+
+def test_garbage_in_the_middle_costs_frames_and_is_noted(tmp_path: Path) -> None:
+    path = save_clip(tmp_path / "a.mkv", noise(60), key_every=5)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 6000] = np.random.default_rng(5).bytes(6000)
+    path.write_bytes(content)
+    frames, notes = decode(path)
+    assert 20 < len(frames) < 60
+    assert frames[-1].time_s > 2
+    assert any("damaged" in note for note in notes)
+
+
+def test_of_a_cut_transport_stream_the_beginning_is_decoded(tmp_path: Path) -> None:
+    frames, _ = decode(cut(save_clip(tmp_path / "a.ts", noise(60)), 0.5))
+    assert 20 < len(frames) < 40
+
+
+def changing_size(path: Path) -> Path:
+    """Sixty frames whose size changes in the middle, as in a stream that adapts to the network."""
+    with path.open("wb") as stream:
+        for start, side in ((0, 64), (30, 128)):
+            times = range(start, start + 30)
+            part = save_clip(path.with_name(f"{side}.ts"), numbered(30, side), key_every=30, times=times)
+            stream.write(part.read_bytes())
+    return path
+
+
+def test_frames_whose_times_were_shown_before_are_left_out_and_noted(tmp_path: Path) -> None:
+    once = save_clip(tmp_path / "once.ts", numbered(30)).read_bytes()
+    (tmp_path / "twice.ts").write_bytes(once + once)
+    frames, notes = decode(tmp_path / "twice.ts")
+    assert len(frames) == 30
+    assert any("30 frames repeat times" in note for note in notes)
+
+
+def test_the_size_of_frames_may_change(tmp_path: Path) -> None:
+    with Clip(changing_size(tmp_path / "a.ts")) as clip:
+        decoded = list(clip.decode())
+        assert {one.size for one in decoded} == {(64, 64), (128, 128)}
+        assert {one.small(32, 32).shape for one in decoded} == {(32, 32, 3)}  # type: ignore[union-attr]
+
+
+def test_a_frame_over_the_limit_ends_the_reading(tmp_path: Path) -> None:
+    path = changing_size(tmp_path / "a.ts")
+    with Clip(path, MediaLimits(pixels=100 * 100)) as clip, contextlib.suppress(MediaTooLarge):
+        assert {one.size for one in clip.decode()} == {(64, 64)}
+
+
+def test_ten_bits_are_read(tmp_path: Path) -> None:
+    image = np.ascontiguousarray(BASE)
+    frames, _ = decode(save_clip(tmp_path / "a.mkv", [image] * 3, codec="libx265", pixels="yuv420p10le"))
+    assert frames[0].image.dtype == np.uint8
+    assert np.abs(frames[0].image.astype(int) - image).mean() < 6
+
+
+@pytest.mark.parametrize("transfer", [PQ, HLG])
+def test_high_dynamic_range_is_brought_to_the_tone_of_a_picture(tmp_path: Path, transfer: int) -> None:
+    # The portrait as a high-range camera would store it: linear light, white at 203 nits, then the transfer function.
+    light = np.array([0.18, 0.45, 1.0])
+    codes = {PQ: (0.41, 0.50, 0.581), HLG: (0.436, 0.614, 0.75)}[transfer]
+    grey = np.repeat(np.repeat(np.array(codes), 32)[None, :, None], 64, axis=0).repeat(3, axis=2)
+    image = np.ascontiguousarray((grey * 255).round(), np.uint8)
+    path = save_clip(tmp_path / "a.mkv", [image] * 3, codec="libx265", pixels="yuv420p10le", transfer=transfer)
+    (shown, *_), _ = decode(path)
+    levels = shown.image[32, [16, 48, 80]].mean(axis=1) / 255
+    expected = 1.055 * np.minimum(light, 0.9) ** (1 / 2.4) - 0.055
+    assert levels == pytest.approx(expected, abs=0.06)
+    assert np.diff(levels).min() > 0.1
+
+
+def test_an_hour_too_many_in_the_header_is_refused_before_decoding(tmp_path: Path) -> None:
+    path = save_clip(tmp_path / "a.mp4", numbered(30), times=[*range(29), 8 * 3600 * 25])
+    with pytest.raises(MediaTooLarge, match=r"a\.mp4: 28800 s long, the limit is 7200 s; cut it"):
+        Clip(path)
+
+
+def test_a_clip_without_a_usable_index_is_read_from_the_start(tmp_path: Path) -> None:
+    path = save_clip(tmp_path / "a.avi", numbered(60), codec="mpeg4")
+    content = bytearray(path.read_bytes())
+    index = content.rindex(b"idx1")
+    content[index + 8 :] = np.random.default_rng(6).bytes(len(content) - index - 8)
+    path.write_bytes(content)
+    frames, _ = decode(path)
+    assert len(frames) >= 50
+    sampled, _ = sample(path, 4)
+    assert len(sampled) == 4
