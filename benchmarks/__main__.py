@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures, prints one table, and writes the result as JSON."""
+"""`python -m benchmarks [video]`: measures, prints one table, and writes the result as JSON."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ import typer
 from rich.console import Console
 
 from awarenet.errors import AwareNetError
+from benchmarks import video as video_benchmark
 from benchmarks.bench import run
 from benchmarks.table import show
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
+
+@app.callback(invoke_without_command=True)
 def main(
+    context: typer.Context,
     model_repository: Annotated[Path, typer.Option(help="The models to measure.")] = Path("model_repository"),
     training: Annotated[
         Path, typer.Option("--run", help="The training run behind them, for FP32 weights and graphs.")
@@ -31,6 +36,8 @@ def main(
     ] = None,
 ) -> None:
     """Measures the cascade on Triton and everything it is compared with, in one run."""
+    if context.invoked_subcommand:
+        return
     # Unwinds, so that no server outlives a benchmark that is told to stop.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console(stderr=True)
@@ -52,5 +59,22 @@ def main(
     show(result, Console())
 
 
+@app.command()
+def video(
+    model_repository: Annotated[Path, typer.Option(help="The models to measure.")] = Path("model_repository"),
+    out: Annotated[Path, typer.Option(help="Where the result is written.")] = Path("build/bench-video.json"),
+) -> None:
+    """Measures clips from decoding to verdict, their memory, and how well forged stretches show."""
+    console = Console(stderr=True)
+    try:
+        with console.status("starting") as status:
+            result = video_benchmark.run(model_repository, out.parent / "bench-video", say=status.update)
+        out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    except (AwareNetError, OSError) as error:
+        console.print(f"bench: {error}", style="red")
+        sys.exit(1)
+    video_benchmark.show(result, Console())
+
+
 if __name__ == "__main__":
-    typer.run(main)
+    app(prog_name="python -m benchmarks")

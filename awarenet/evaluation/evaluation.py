@@ -56,7 +56,7 @@ class Task:
         root: The folder that its paths are relative to.
         out: The folder for `scores.csv`, `report.json` and `report.html`; made where absent.
         route: `cascade` or `full`.
-        frames: Frames looked at per clip.
+        frames: Most frames of a clip whose faces are scored.
         subsets: The subsets to score; all when empty.
         limit: The most files to score; None scores all.
         reals: Subsets whose reals stand in for subsets that have fakes alone.
@@ -67,7 +67,7 @@ class Task:
     root: Path
     out: Path
     route: Route = "cascade"
-    frames: int = 16
+    frames: int = 24
     subsets: Sequence[str] = ()
     limit: int | None = None
     reals: Sequence[str] = ()

@@ -34,12 +34,12 @@ _WORST = 3
 """Faces of a person in a clip that are shown, the most suspicious."""
 
 _TEMPORAL: Final = {
-    "score_spread": ("Scores differ from frame to frame", "by {:.2f} (standard deviation of logits)"),
-    "flicker": ("The face changes beyond motion", "by {:.1f} of 255 grey levels"),
-    "boundary_jitter": ("Its edges shake", "by {:.2%} of its side"),
-    "landmark_jitter": ("Eyes, nose and mouth shake", "by {:.2%} of the eye distance"),
+    "score_spread": ("Scores differ from frame to frame", "by {:.2f} (standard deviation of logits)", 1),
+    "flicker": ("The face changes beyond motion", "by {:.1f} of 255 grey levels", 1),
+    "boundary_jitter": ("Its edges shake", "by {:.2f} % of its side", 100),
+    "landmark_jitter": ("Eyes, nose and mouth shake", "by {:.2f} % of the eye distance", 100),
 }
-"""Temporal evidence in words."""
+"""Temporal evidence in words: what, how much, and by what the value is multiplied there."""
 
 _NETWORKS: Final = (
     ("Fast filter", "fast_filter_logit"),
@@ -196,8 +196,8 @@ class HtmlReport:
                     reasons=self._reasons(face, track.faces if curve else 0),
                     curve=curve,
                     temporal=[
-                        (what, how_much.format(value))
-                        for name, (what, how_much) in _TEMPORAL.items()
+                        (what, how_much.format(scale * value))
+                        for name, (what, how_much, scale) in _TEMPORAL.items()
                         if (value := track.temporal.get(name)) is not None
                     ],
                 )

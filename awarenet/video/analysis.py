@@ -10,7 +10,7 @@ import time
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awarenet.cascade import Decisions
+from awarenet.errors import DamagedMedia
 from awarenet.faces import MAX_FACES, FaceBox, FaceCrop, FaceDetector, crop_face, overlap
 from awarenet.verdict import TrackVerdict
 from awarenet.video.aggregation import interval, track_probability
@@ -121,7 +122,7 @@ def analyse(
     )
     if again:
         with Pipeline() as pipeline:
-            look((_Chosen(frame, True) for frame in clip.frames_at(again)), pipeline)
+            look(_reread(clip, again), pipeline)
     return sightings.finish(scenes, clip.notes)
 
 
@@ -172,6 +173,13 @@ def _choose(
             progress(min(1.0, decoded.time_s / last_s) if last_s else 1.0)
         if choice and (frame := decoded.full()):
             yield _Chosen(frame, choice.score)
+
+
+def _reread(clip: Clip, times_s: list[float]) -> Generator[_Chosen, None, None]:
+    """Stage 1 of the second look, for which the first one can stand in where all its frames are damaged."""
+    with suppress(DamagedMedia):
+        for frame in clip.frames_at(times_s):
+            yield _Chosen(frame, score=True)
 
 
 def _timed(frames: Generator[_Chosen, None, None], timings_ms: dict[str, float]) -> Generator[_Chosen, None, None]:

@@ -17,7 +17,7 @@ from awarenet.errors import DamagedMedia, MediaError, Unavailable
 from awarenet.faces import FaceBox, FaceCrop
 from awarenet.media import MediaLimits
 from awarenet.stages import FEATURES
-from awarenet.video import Clip
+from awarenet.video import Clip, Frame
 from awarenet.video.analysis import BATCH, ClipAnalysis, analyse
 from tests.samples import Pixels, astronaut, save_clip
 from tests.unit.test_video_clips import changing_size
@@ -240,6 +240,20 @@ def test_a_clip_without_a_frame_that_can_be_decoded_is_damaged(tmp_path: Path) -
     path.write_bytes(content)
     with pytest.raises(DamagedMedia, match=r"a\.mp4: no frame could be decoded"):
         look(path)
+
+
+def test_a_second_look_that_finds_damage_alone_leaves_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(clip: Clip, times_s: Sequence[float]) -> Iterator[Frame]:
+        asked.extend(times_s)
+        raise DamagedMedia("nothing here; get a whole copy")
+        yield
+
+    asked: list[float] = []
+    monkeypatch.setattr(Clip, "frames_at", damaged)
+    seen = look(save_clip(tmp_path / "a.mp4", moving(100)), budget=12)
+    assert asked and len(seen.faces) == 6
 
 
 def test_frames_that_were_looked_at_are_not_kept(tmp_path: Path) -> None:
