@@ -5,6 +5,8 @@ Identity-free: where a face is and which colours its crop shows decide, within o
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import cv2
@@ -20,6 +22,15 @@ lie between samples; different people rarely overlap at all."""
 _LEAST_ALIKE = 0.4
 """Bhattacharyya distance of colours from which two crops show different people. Among 58 clips of FaceForensics++ and
 others, crops of one clip were at most 0.25 apart, crops of different clips 0.61 in the middle."""
+
+_SURELY_ALIKE = 0.25
+"""Bhattacharyya distance of colours up to which a face that moved away from its last box is taken for the same one."""
+
+_REACH = 3.0
+"""How far such a face may have gone, in sides of its box."""
+
+_GROWTH = 1.5
+"""How much larger or smaller it may have become."""
 
 _PATIENCE = 8
 """Frames that were looked at without finding a person, after which whoever stands there is somebody new."""
@@ -94,6 +105,8 @@ class Tracker:
             return bool(distance < _LEAST_ALIKE)
 
         mine = match(boxes, self._last, alike)
+        if shown is not None:
+            mine |= self._moved(boxes, shown, mine)
         for track in list(self._last):
             self._missed[track] = 0 if track in mine.values() else self._missed.get(track, 0) + 1
             if self._missed[track] >= _PATIENCE:
@@ -109,3 +122,28 @@ class Tracker:
                 self._colours[track] = shown[index]
             numbers.append(track)
         return numbers
+
+    def _moved(self, boxes: Sequence[FaceBox], shown: Sequence[Colours], mine: Mapping[int, int]) -> dict[int, int]:
+        """Faces that moved further than their box between two samples: near, alike, and nobody else it could be."""
+        pairs = [
+            (index, track)
+            for index, box in enumerate(boxes)
+            for track, last in self._last.items()
+            if index not in mine
+            and track not in mine.values()
+            and _near(box, last)
+            and cv2.compareHist(shown[index], self._colours[track], cv2.HISTCMP_BHATTACHARYYA) < _SURELY_ALIKE
+        ]
+        once = {
+            kind: [number for number, count in Counter(pair[kind] for pair in pairs).items() if count == 1]
+            for kind in (0, 1)
+        }
+        return {index: track for index, track in pairs if index in once[0] and track in once[1]}
+
+
+def _near(box: FaceBox, last: FaceBox) -> bool:
+    away = math.hypot(
+        box.x + box.width / 2 - last.x - last.width / 2, box.y + box.height / 2 - last.y - last.height / 2
+    )
+    sides = sorted((box.side, last.side))
+    return away <= _REACH * sides[0] and sides[1] <= _GROWTH * sides[0]

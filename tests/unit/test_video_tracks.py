@@ -68,6 +68,20 @@ def test_a_little_more_light_does_not_make_somebody_new() -> None:
     assert tracker.update([box(0)], [colours(face())]) == tracker.update([box(3)], [colours(lit)]) == [0]
 
 
+def test_somebody_who_moves_fast_is_followed_where_nobody_else_it_could_be_is_near() -> None:
+    light, dark = colours(face()), colours(np.asarray(face() // 3, np.uint8))
+    tracker = Tracker()
+    assert tracker.update([box(0), box(300)], [light, dark]) == [0, 1]
+    assert tracker.update([box(90), box(310)], [light, dark]) == [0, 1]
+    assert tracker.update([box(90), box(310)], [dark, light]) == [2, 3]
+    alone = Tracker()
+    assert alone.update([box(0)], [light]) == [0]
+    assert alone.update([box(80), box(-80)], [light, light]) == [1, 2]
+    far = Tracker()
+    assert far.update([box(0)], [light]) == far.update([box(0)], [light]) == [0]
+    assert far.update([box(400)], [light]) == [1]
+
+
 def test_no_frames_have_no_tracks() -> None:
     assert follow([]) == []
     assert follow([[], []]) == [[], []]
