@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
@@ -67,6 +67,9 @@ failed = st.builds(
     error_code=st.text(),
     **common,
 )
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no failure."""
+
 VALIDATOR = Draft202012Validator(schema())
 
 
@@ -74,6 +77,7 @@ def test_the_schema_is_a_schema() -> None:
     Draft202012Validator.check_schema(schema())
 
 
+@PATIENT
 @given(scored | failed)
 def test_every_verdict_obeys_the_schema_as_strict_json_on_one_line(verdict: Verdict) -> None:
     text = verdict.to_json()
@@ -83,6 +87,7 @@ def test_every_verdict_obeys_the_schema_as_strict_json_on_one_line(verdict: Verd
     assert set(plain) == set(verdict.__dataclass_fields__)
 
 
+@PATIENT
 @given(scored)
 def test_numbers_that_are_not_finite_become_null_and_the_others_stay(verdict: Verdict) -> None:
     plain = verdict.to_dict()
