@@ -137,6 +137,6 @@ class FrameQueue(Generic[T]):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing waits and nothing will come."""
+        """Whether nothing waits, nothing will come, and nothing went wrong (an error comes from `take`)."""
         with self._change:
-            return self._closed and not self._waiting
+            return self._closed and not self._waiting and self._error is None

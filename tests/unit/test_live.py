@@ -372,7 +372,7 @@ def test_a_closed_queue_gives_what_waits_then_its_error_and_takes_nothing_more()
     queue.close()
     queue.put(1)
     taken = queue.take()
-    assert taken is not None and taken.frame == 0 and queue.ended
+    assert taken is not None and taken.frame == 0 and not queue.ended
     with pytest.raises(DamagedMedia, match="broken"):
         queue.take()
 
