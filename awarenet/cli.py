@@ -1,4 +1,4 @@
-"""The command line: `awarenet detect | serve | evaluate | fetch-face-model`.
+"""The command line: `awarenet detect | watch | serve | evaluate | fetch-face-model`.
 
 Each command lives in its own room and is imported when it is called, so that none pays for another's libraries.
 """
@@ -16,6 +16,7 @@ from awarenet import __version__
 
 _COMMANDS: Final = {
     "detect": "awarenet.detect_command:detect",
+    "watch": "awarenet.watch_command:watch",
     "serve": "awarenet.runtime.serve_command:serve",
     "evaluate": "awarenet.evaluation.command:evaluate",
     "fetch-face-model": "awarenet.cli:fetch_face_model",
@@ -69,7 +70,7 @@ def _set_up(
         Literal["debug", "info", "warning", "error"], typer.Option(help="Least severity of log lines (on stderr).")
     ] = "info",
 ) -> None:
-    """Finds deepfakes in pictures and clips."""
+    """Finds deepfakes in pictures, clips and live streams."""
     from awarenet.log import configure
 
     configure(log_level)
