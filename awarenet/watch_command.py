@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -84,7 +85,8 @@ def watch(
             configuration = LiveConfiguration(smoothing_s=smoothing, alarm_at=alarm_at)
             options = SourceOptions(read_timeout_s=timeout, reconnects=reconnects)
             stream = LiveSource(source, options, deadline_s=configuration.deadline_s, waiting=configuration.waiting)
-            runtime = open_runtime(server, in_process, model_repository)
+            # A face is waited for: every core works on it.
+            runtime = open_runtime(server, in_process, model_repository, threads=os.cpu_count() or 1)
             stack.callback(runtime.close)
             session = LiveSession(runtime.policy, configuration)
             detector = LiveDetector(runtime, create_detector(face_engine), session, route=route)

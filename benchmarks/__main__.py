@@ -1,17 +1,21 @@
-"""`python -m benchmarks [video]`: measures, prints one table, and writes the result as JSON."""
+"""`python -m benchmarks [video | live | heatmap]`: measures, prints one table, and writes the result as JSON."""
 
 from __future__ import annotations
 
 import json
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from awarenet.errors import AwareNetError
+from awarenet.options import FaceEngine, InProcess, Repository, Server
+from awarenet.runtime.choice import DEFAULT_REPOSITORY
 from benchmarks import video as video_benchmark
 from benchmarks.bench import run
 from benchmarks.table import show
@@ -74,6 +78,42 @@ def video(
         console.print(f"bench: {error}", style="red")
         sys.exit(1)
     video_benchmark.show(result, Console())
+
+
+@app.command()
+def live(
+    seconds: Annotated[float, typer.Option(min=1, help="Length of the stream that counts.")] = 30,
+    people: Annotated[int, typer.Option(min=1, max=4, help="Heads in the picture.")] = 1,
+    in_process: InProcess = False,
+    server: Server = None,
+    model_repository: Repository = DEFAULT_REPOSITORY,
+    face_engine: FaceEngine = "auto",
+    out: Annotated[Path, typer.Option(help="Where the result is written.")] = Path("build/live.json"),
+) -> None:
+    """Plays a live stream of 720p and measures the time from each frame to its answer."""
+    from benchmarks import live as bench
+
+    with _reported(out) as write:
+        result = bench.measure(
+            model_repository, seconds, people=people, server=server, in_process=in_process, face_engine=face_engine
+        )
+        write(result)
+        bench.show(result, Console())
+
+
+@contextmanager
+def _reported(out: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Writes the result; errors that a user can meet become exit code 1."""
+
+    def write(result: dict[str, Any]) -> None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+    try:
+        yield write
+    except (AwareNetError, OSError) as error:
+        Console(stderr=True).print(f"bench: {error}", style="red", markup=False)
+        sys.exit(1)
 
 
 if __name__ == "__main__":
