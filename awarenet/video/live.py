@@ -397,6 +397,7 @@ class LiveSession:
                 if not 0 <= index < len(self._shown):
                     raise InvalidInput(f"live: the frame has no face {index}")
                 _require("probability", probability, least=0, most=1)
+            for index, probability in probabilities.items():
                 self._add(self._shown[index], probability, time_s)
             self.counts.scored += len(probabilities)
             for track in self._tracks.values():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -85,6 +85,7 @@ def test_the_longest_unscored_faces_go_first_and_no_frame_scores_more_than_allow
     assert due == [[0, 1], [2, 3], [4]]
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.floats(0.2, 3.0), st.sampled_from([4, 5, 10, 25, 50]))
 def test_smoothing_follows_time_and_not_the_number_of_frames(step_s: float, rate: int) -> None:
     """After a step the smoothed logit has gone 1 - exp(-t / tau) of the way, at any rate of frames."""
@@ -206,12 +207,14 @@ def test_a_time_that_is_none_is_refused_and_changes_nothing(time_s: object) -> N
     assert session.state() == before
 
 
-@pytest.mark.parametrize("scores", [{0: math.nan}, {0: 1.5}, {7: 0.5}, {-1: 0.5}])
-def test_a_score_that_is_none_is_refused(scores: dict[int, float]) -> None:
+@pytest.mark.parametrize("scores", [{0: math.nan}, {0: 1.5}, {7: 0.5}, {-1: 0.5}, {0: 0.5, 7: 0.5}])
+def test_a_score_that_is_none_is_refused_and_changes_nothing(scores: dict[int, float]) -> None:
     session = LiveSession(POLICY)
     session.follow(0.0, [box()])
+    before = session.state()
     with pytest.raises(InvalidInput):
         session.judge(scores)
+    assert session.state() == before
 
 
 def test_judging_comes_after_following() -> None:
