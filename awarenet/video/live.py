@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +24,7 @@ from awarenet.policy import Policy
 from awarenet.runtime import Runtime
 from awarenet.stages import Route
 from awarenet.verdict import VerdictWord
+from awarenet.video.scenes import SceneDetector, small_size
 from awarenet.video.tracks import match
 
 MAX_TRACKS: Final = 64
@@ -30,6 +32,9 @@ MAX_TRACKS: Final = 64
 
 _LOGIT_LIMIT: Final = 6.0
 """Logits are kept within this before smoothing: one frame that is sure beyond reason must not outweigh a second."""
+
+_SCENES_FROM_ANEW_S: Final = 1.0
+"""A clock that falls back by more than this belongs to a stream that began anew."""
 
 _INSTANT: Final = 1e-9
 """Seconds, and shares of evidence, that count as no difference."""
@@ -507,7 +512,7 @@ class LiveSession:
 
 
 class LiveDetector:
-    """Finds and scores the faces of a stream's frames; one per stream.
+    """Finds and scores the faces of a stream's frames, scene by scene; one per stream.
 
     Attributes:
         session: What is known about the people in the stream.
@@ -528,6 +533,9 @@ class LiveDetector:
         self._runtime = runtime
         self._faces = face_detector
         self._route: Route = route
+        self._scenes = SceneDetector()
+        self._scene_shape: tuple[int, ...] = ()
+        self._scene_time_s = -math.inf
 
     def look(self, image: NDArray[np.uint8], time_s: float, *, timeout_s: float | None = None) -> LiveScore:
         """Looks at one frame.
@@ -543,6 +551,8 @@ class LiveDetector:
         Raises:
             InvalidInput: The time is not a finite number.
         """
+        if self._is_cut(image, _require("time_s", time_s)):
+            self.session.cut()
         boxes = self._faces.detect(image, thorough=False)
         wanted = self.session.follow(time_s, boxes)
         if not wanted:
@@ -555,6 +565,22 @@ class LiveDetector:
         except ServiceError as error:
             return self.session.judge({}, error=str(error))
         return self.session.judge(dict(zip(wanted, map(float, decisions.probability), strict=True)))
+
+    def _is_cut(self, image: NDArray[np.uint8], time_s: float) -> bool:
+        """Whether a scene was found to have ended: at a jump at once, at a softer cut up to two frames late."""
+        if image.shape != self._scene_shape or time_s <= self._scene_time_s - _SCENES_FROM_ANEW_S:
+            begun = bool(self._scene_shape)
+            self._scenes, self._scene_shape, self._scene_time_s = SceneDetector(), image.shape, -math.inf
+        else:
+            begun = False
+        if time_s <= self._scene_time_s:
+            return False
+        self._scene_time_s = time_s
+        size = small_size(image.shape[1], image.shape[0])
+        small = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), cv2.COLOR_RGB2BGR)
+        before = len(self._scenes.breaks_s)
+        self._scenes.push(np.asarray(small, np.uint8), time_s)
+        return begun or len(self._scenes.breaks_s) > before
 
 
 def _logit(probability: float) -> float:

@@ -430,6 +430,22 @@ def test_frames_are_cut_scored_and_answered_by_real_models(models: Path) -> None
         runtime.close()
 
 
+def test_a_cut_to_another_person_at_the_same_place_is_another_person(models: Path) -> None:
+    runtime = InProcessRuntime(models)
+    red, other = astronaut().copy(), 255 - astronaut()[:, ::-1]
+    red[40:240, 130:320, 0] = 255
+    other[40:240, 130:320, 0] = 0
+    detector = LiveDetector(runtime, OneFace(), LiveSession(runtime.policy))
+    try:
+        before = [detector.look(red, time_s) for time_s in seconds(0, 2)][-1]
+        after = [detector.look(other, time_s) for time_s in seconds(2, 4)]
+    finally:
+        runtime.close()
+    assert before.verdict == "fake" and [track.track for track in before.tracks] == [0]
+    assert after[0].verdict == "uncertain" and [track.track for track in after[0].tracks] == [1]
+    assert after[-1].verdict == "real"
+
+
 class Away:
     """A runtime whose server does not answer."""
 
