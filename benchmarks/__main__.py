@@ -101,6 +101,41 @@ def live(
         bench.show(result, Console())
 
 
+@app.command()
+def heatmap(
+    crops: Annotated[Path, typer.Option(help="Crop cache with a calibration and a validation split.")],
+    faces: Annotated[int, typer.Option(min=2, help="Forgeries (or real faces, with --write-expected).")] = 16,
+    write_expected: Annotated[
+        bool, typer.Option("--write-expected", help="Measure what real faces show, and keep it for these models.")
+    ] = False,
+    in_process: InProcess = False,
+    server: Server = None,
+    model_repository: Repository = DEFAULT_REPOSITORY,
+    out: Annotated[Path, typer.Option(help="Where the result is written.")] = Path("build/heatmap.json"),
+) -> None:
+    """Measures whether heatmaps point at what was forged."""
+    from awarenet.heatmap import EXPECTED_FILE
+    from benchmarks import heatmap as bench
+
+    with _reported(out) as write, Console(stderr=True).status("starting") as status:
+        if write_expected:
+            bench.write_expected(
+                crops,
+                model_repository,
+                EXPECTED_FILE,
+                faces=faces,
+                server=server,
+                in_process=in_process,
+                say=status.update,
+            )
+            return
+        result = bench.measure(
+            crops, model_repository, faces=faces, server=server, in_process=in_process, say=status.update
+        )
+        write(result)
+        bench.show(result, Console())
+
+
 @contextmanager
 def _reported(out: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Writes the result; errors that a user can meet become exit code 1."""
