@@ -54,8 +54,11 @@ _GRAIN_PX: Final = 3.0
 _MOVE: Final = (37, 53)
 """How far texture is moved after mirroring: to a place that it does not belong to."""
 
-_FULL_LOGIT: Final = 0.5
+_FULL_LOGIT: Final = 0.2
 """Least logit that is drawn in the strongest colour, so that a map with next to no evidence looks like one."""
+
+_DARKEST: Final = 80
+"""Level of the colour map at which it begins: darker ones do not stand out from a face."""
 
 _STRONGEST: Final = 0.75
 """Most that the colour covers of the face."""
@@ -223,8 +226,8 @@ def _soft(distance: Floats) -> Floats:
 def overlay(face: NDArray[np.uint8], heatmap: Heatmap) -> NDArray[np.uint8]:
     """Draws a map over its face: the face in grey, evidence for a forgery in colour, the more the brighter.
 
-    The colours are cividis (Nunez, Anderton & Renslow 2018): evenly spaced to the eye, in grey as well, and the same
-    to people who are colour-blind. Evidence against a forgery is not coloured.
+    The colours are the upper part of inferno (Smith & van der Walt 2015): evenly spaced to the eye, in grey as well,
+    told apart by people who are colour-blind, and nowhere grey. Evidence against a forgery is not coloured.
 
     Args:
         face: uint8 `[256, 256, 3]`, RGB.
@@ -236,8 +239,8 @@ def overlay(face: NDArray[np.uint8], heatmap: Heatmap) -> NDArray[np.uint8]:
     validate_faces(face[None])
     top = max(_FULL_LOGIT, float(heatmap.values.max()))
     strength = np.clip(heatmap.values / top, 0, 1)
-    levels = np.round(strength * 255).astype(np.uint8)
-    colour = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_CIVIDIS), cv2.COLOR_BGR2RGB)
+    levels = np.round(_DARKEST + strength * (255 - _DARKEST)).astype(np.uint8)
+    colour = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
     grey = cv2.cvtColor(cv2.cvtColor(np.ascontiguousarray(face), cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     weight = (strength * _STRONGEST)[..., None]
     return np.asarray(np.round(grey * (1 - weight) + colour * weight), np.uint8)
