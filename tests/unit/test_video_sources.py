@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
 import os
@@ -21,11 +22,16 @@ from awarenet.video.sources import LiveFrame, LiveSource, SourceOptions, StreamC
 from tests.samples import save_clip
 from tests.streams import chunks, http_stream, mpegts, multipart_jpeg, paced, rtsp_camera, shade
 
-IMPATIENT = SourceOptions(connect_timeout_s=5, read_timeout_s=1, reconnects=2, first_wait_s=0.05)
+PATIENT = SourceOptions(connect_timeout_s=30, read_timeout_s=20, reconnects=2, first_wait_s=0.05)
+"""For sources that send: a busy machine must not look like a silent source."""
+
+IMPATIENT = dataclasses.replace(PATIENT, read_timeout_s=1)
+"""For sources that fall silent."""
+
 SHADES = [shade(level) for level in range(0, 250, 5)]
 
 
-def watch(source: LiveSource, enough: int = 10_000, limit_s: float = 30.0) -> list[LiveFrame]:
+def watch(source: LiveSource, enough: int = 10_000, limit_s: float = 60.0) -> list[LiveFrame]:
     """The frames of a source until it ends."""
     frames: list[LiveFrame] = []
     end = time.monotonic() + limit_s
@@ -36,7 +42,7 @@ def watch(source: LiveSource, enough: int = 10_000, limit_s: float = 30.0) -> li
     return frames
 
 
-def opened(address: str, options: SourceOptions = IMPATIENT, waiting: int = 2) -> LiveSource:
+def opened(address: str, options: SourceOptions = PATIENT, waiting: int = 2) -> LiveSource:
     return LiveSource(address, options, deadline_s=5, waiting=waiting)
 
 
@@ -106,7 +112,7 @@ def test_a_named_pipe_waits_for_its_writer(tmp_path: Path) -> None:
         Writer(os.open(path, os.O_WRONLY), chunks(mpegts(SHADES)), 0.0).join()
 
     threading.Thread(target=write_later, daemon=True).start()
-    with opened(str(path), SourceOptions(read_timeout_s=10)) as source:
+    with opened(str(path)) as source:
         assert watch(source)
 
 
@@ -114,7 +120,7 @@ def test_a_pipe_that_stalls_is_given_up_and_says_so() -> None:
     read, write = os.pipe()
     stalled = threading.Event()
     Writer(write, chunks(mpegts(SHADES)), 0.0, then=lambda: stalled.wait(30))
-    with opened(f"fd:{read}") as source:
+    with opened(f"fd:{read}", IMPATIENT) as source:
         with pytest.raises(Unavailable, match="nothing came through the pipe for 1 s"):
             watch(source)
         assert source.counts.arrived > 0
@@ -124,7 +130,7 @@ def test_a_pipe_that_stalls_is_given_up_and_says_so() -> None:
 
 def test_a_pipe_in_which_nothing_comes_is_given_up() -> None:
     read, write = os.pipe()
-    with opened(f"fd:{read}") as source, pytest.raises(Unavailable, match="nothing came"):
+    with opened(f"fd:{read}", IMPATIENT) as source, pytest.raises(Unavailable, match="nothing came"):
         watch(source)
     os.close(read)
     os.close(write)
@@ -178,7 +184,7 @@ def test_garbage_in_the_middle_costs_frames_and_not_the_stream() -> None:
 def test_a_frame_over_the_limit_ends_the_stream() -> None:
     read, write = os.pipe()
     Writer(write, chunks(mpegts(SHADES)), 0.0)
-    small = SourceOptions(limits=MediaLimits(pixels=1000), read_timeout_s=2)
+    small = dataclasses.replace(PATIENT, limits=MediaLimits(pixels=1000))
     with opened(f"fd:{read}", small) as source, pytest.raises((MediaTooLarge, DamagedMedia)):
         watch(source)
     os.close(read)
@@ -242,7 +248,8 @@ def test_a_stream_that_stalls_is_connected_again() -> None:
         paced(chunks(mpegts(SHADES)), 0.0)(write)
         stalled.wait(30)
 
-    with http_stream([stall, paced(chunks(mpegts(SHADES)), 0.0)]) as address, opened(address) as source:
+    sends = [stall, paced(chunks(mpegts(SHADES)), 0.0)]
+    with http_stream(sends) as address, opened(address, IMPATIENT) as source:
         with pytest.raises(Unavailable, match="cannot be read"):
             watch(source)
         assert source.connections == 2
