@@ -99,6 +99,7 @@ def test_smoothing_follows_time_and_not_the_number_of_frames(step_s: float, rate
     assert math.log(probability / (1 - probability)) == pytest.approx((2 * gone - 1) * math.log(9), abs=0.01)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.001, 1.5), st.floats(0, 1)), min_size=1, max_size=30))
 def test_the_smoothed_score_lies_between_the_scores(samples: list[tuple[float, float]]) -> None:
     session = LiveSession(POLICY, LiveConfiguration(score_every_s=0.0))
