@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-slow lint format bench train models lock clean
+.PHONY: help demo serve test test-slow postgresql lint format bench train models lock clean
 
 # The first of these that runs and is 3.10-3.12; override with `make PYTHON=...`.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.10; do \
@@ -43,6 +43,9 @@ test: $(VENV)/dev.stamp ## every test that is not marked slow or gpu
 
 test-slow: $(VENV)/dev.stamp ## the tests marked slow
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+postgresql: ## install a PostgreSQL server (Debian, as root) for the tests that need one
+	apt-get update && apt-get install --yes --no-install-recommends postgresql
 
 lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/ruff check .

@@ -59,6 +59,55 @@ class MediaTooLarge(MediaError):
     status = 413
 
 
+class Unauthorised(InvalidInput):
+    """The caller did not prove who they are: no credential, or one that is unknown, expired or revoked."""
+
+    code = "unauthorised"
+    status = 401
+
+
+class Forbidden(InvalidInput):
+    """The caller is known, but their role does not allow this."""
+
+    code = "forbidden"
+    status = 403
+
+
+class NotFound(InvalidInput):
+    """There is no such thing, or it belongs to someone else: which of the two is not told."""
+
+    code = "not_found"
+    status = 404
+
+
+class Conflict(InvalidInput):
+    """The request contradicts what is already there."""
+
+    code = "conflict"
+    status = 409
+
+
+class LeaseLost(Conflict):
+    """The job is no longer this worker's: its lease ran out and another took it. Its result is dropped."""
+
+    code = "lease_lost"
+
+
+class TooManyRequests(InvalidInput):
+    """A rate limit or quota of the caller is used up.
+
+    Attributes:
+        retry_after_s: Seconds until the same request can succeed.
+    """
+
+    code = "too_many_requests"
+    status = 429
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class ConfigurationError(AwareNetError):
     """The installation, not the request, is at fault."""
 
@@ -81,6 +130,12 @@ class DataError(ConfigurationError):
     """A data set, manifest or training input is not what it must be."""
 
     code = "data"
+
+
+class TamperedData(AwareNetError):
+    """Something stored fails its authentication: it was altered, truncated, or made with another key."""
+
+    code = "tampered"
 
 
 class ReportError(AwareNetError):

@@ -1,4 +1,4 @@
-"""What the tests share: a tiny model repository, and one Triton server over it."""
+"""What the tests share: a tiny model repository, one Triton server over it, and a database for the gateway."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from awarenet.runtime.server import TritonServer
+from gateway.database import Database
 from tests import tiny_repository as tiny
+from tests.stores import Clock
+
+pytest.register_assert_rewrite("tests.job_store_contract")
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +26,18 @@ def triton_server(tiny_repository: Path) -> Iterator[TritonServer]:
     """A running server over the tiny repository, shared by all tests of a session: leave it as it is."""
     with TritonServer(tiny_repository) as server:
         yield server
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The clock of `database`."""
+    return Clock()
+
+
+@pytest.fixture
+def database(tmp_path: Path, clock: Clock) -> Iterator[Database]:
+    """An empty SQLite database of the current version, `gateway.db` in the test's folder."""
+    opened = Database(f"sqlite:///{tmp_path / 'gateway.db'}", clock=clock)
+    opened.migrate()
+    yield opened
+    opened.close()

@@ -1,0 +1,1 @@
+"""The service that people talk to, beside Triton: media, jobs, identity, audit, health."""
