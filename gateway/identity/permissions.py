@@ -83,9 +83,9 @@ class Principal:
     Attributes:
         subject: The one to whom things belong; 1 to 400 printable characters.
         roles: What they are.
-        credential: Id of the credential (the API key's id, or the token's issuer); what rates are counted by.
-        requests_per_minute: Limit of this credential; None for the service's default.
-        requests_per_day: Quota of the subject under this credential; None for the service's default.
+        key_id: Id of their API key; None where they came with a token.
+        requests_per_minute: Limit of this API key; None for the service's default.
+        requests_per_day: Quota of the subject under this API key; None for the service's default.
 
     Raises:
         InvalidInput: The subject is empty, too long or not printable.
@@ -93,12 +93,17 @@ class Principal:
 
     subject: str
     roles: frozenset[Role] = field(default_factory=frozenset)
-    credential: str = ""
+    key_id: str | None = None
     requests_per_minute: float | None = None
     requests_per_day: int | None = None
 
     def __post_init__(self) -> None:
         check_subject(self.subject)
+
+    @property
+    def counted_as(self) -> str:
+        """What rates are counted by: the API key, or the subject of a token."""
+        return self.subject if self.key_id is None else self.key_id
 
     def scope(self, permission: Permission) -> Scope | None:
         """The widest scope in which any role of theirs has the permission; None without."""

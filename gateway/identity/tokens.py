@@ -25,7 +25,7 @@ from jwt.exceptions import (
 )
 
 from awarenet.errors import ConfigurationError, InvalidInput, Unauthorised, Unavailable
-from gateway.identity.permissions import Principal, Role
+from gateway.identity.permissions import Principal, Role, check_subject
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """What a token may be signed with."""
@@ -124,7 +124,8 @@ class TokenVerifier:
             raise Unauthorised("the token is not an access token; its typ must be JWT or at+jwt")
         claims = _verified(token, issuer, keys.of(header.get("kid"), algorithm), algorithm)
         try:
-            return Principal(f"{issuer.issuer}#{claims['sub']}", _roles(claims, issuer), credential=issuer.issuer)
+            check_subject(claims["sub"])
+            return Principal(f"{issuer.issuer}#{claims['sub']}", _roles(claims, issuer))
         except InvalidInput as error:
             raise Unauthorised("the token's sub names no subject") from error
 

@@ -32,6 +32,7 @@ def test_a_key_tells_who_bears_it(keys: ApiKeys) -> None:
     assert re.fullmatch(r"awn_[a-z2-7]{16}_[a-z2-7]{52}", key) and made.id in key
     bearer = keys.authenticate(key)
     assert bearer == Principal("anna", frozenset({Role.ANALYST, Role.VIEWER}), made.id, 30, 5)
+    assert bearer.counted_as == made.id
 
 
 def test_the_secret_is_not_in_the_database(keys: ApiKeys, database: Database) -> None:
@@ -77,7 +78,7 @@ def test_a_key_ends_when_it_expires_or_is_revoked(keys: ApiKeys, clock: Clock) -
     short, short_key = keys.create("anna", [Role.VIEWER], lifetime_s=100)
     long, long_key = keys.create("anna", [Role.VIEWER])
     clock.now += 99
-    assert keys.authenticate(short_key).credential == short.id
+    assert keys.authenticate(short_key).key_id == short.id
     clock.now += 1
     with pytest.raises(Unauthorised, match="expired"):
         keys.authenticate(short_key)
@@ -97,7 +98,7 @@ def test_a_rotated_key_works_on_for_the_overlap(keys: ApiKeys, clock: Clock) -> 
     assert new.expires == clock.now + 1000
     assert {keys.authenticate(key).subject for key in (old_key, new_key)} == {"anna"}
     clock.now += 60
-    assert keys.authenticate(new_key).credential == new.id
+    assert keys.authenticate(new_key).key_id == new.id
     with pytest.raises(Unauthorised, match="expired"):
         keys.authenticate(old_key)
     with pytest.raises(InvalidInput, match="does not work any more"):
