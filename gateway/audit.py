@@ -49,7 +49,7 @@ class AuditEvent:
         action: What was done, as the permission is named (`detect`, `jobs.delete`).
         outcome: `allowed`, `refused`, `failed` or another word.
         who: The pseudonym of the subject; None for nobody known.
-        credential: Id of the API key; None for others.
+        key_id: Id of the API key; None for others.
         request_id: The id under which the request is logged and traced.
         resource: What it was done to (a job's id).
         verdict: The verdict's word.
@@ -63,7 +63,7 @@ class AuditEvent:
     action: str
     outcome: str
     who: str | None = None
-    credential: str | None = None
+    key_id: str | None = None
     request_id: str | None = None
     resource: str | None = None
     verdict: str | None = None
