@@ -1,0 +1,292 @@
+"""Content credentials: files signed here with made-up certificates, tampered with, and strange ones."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import c2pa
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from awarenet.media.kinds import Format, sniff
+from gateway.provenance import ContentCredentials, CredentialAction, CredentialReader, _summary
+from gateway.vault import LocalMasterKeys, Vault
+from tests import samples
+
+SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+JPEG = Format("picture", "JPEG")
+
+
+def certificate(
+    common_name: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Name | None, issuer_key: ec.EllipticCurvePrivateKey
+) -> x509.Certificate:
+    """A certificate of the profile that C2PA asks for; its own issuer when that is None."""
+    own = x509.Name(
+        [
+            x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "Made-up Newsroom"),
+            x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name),
+        ]
+    )
+    authority = issuer is None
+    now = datetime.datetime.now(datetime.timezone.utc)
+    names = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only")
+    usage = {**dict.fromkeys((*names, "decipher_only"), False), "key_cert_sign": authority, "crl_sign": authority}
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(own)
+        .issuer_name(issuer or own)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(digital_signature=not authority, **usage), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+    )
+    if not authority:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)
+    return builder.sign(issuer_key, hashes.SHA256())
+
+
+ROOT_KEY, SIGNER_KEY = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+ROOT = certificate("root", ROOT_KEY, None, ROOT_KEY)
+CHAIN = [certificate("signer", SIGNER_KEY, ROOT.subject, ROOT_KEY), ROOT]
+ROOT_PEM = ROOT.public_bytes(Encoding.PEM).decode()
+
+
+def signer() -> c2pa.Signer:
+    info = c2pa.C2paSignerInfo(
+        alg=b"es256",
+        sign_cert=b"".join(one.public_bytes(Encoding.PEM) for one in CHAIN),
+        private_key=SIGNER_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        ta_url=None,
+    )
+    return c2pa.Signer.from_info(info)
+
+
+def signed(
+    content: bytes, kind: str = "image/jpeg", source: str = "digitalCapture", remote: str | None = None, **manifest: Any
+) -> bytes:
+    """The content with credentials in it."""
+    action = {"action": "c2pa.created", "digitalSourceType": SOURCES + source, "softwareAgent": {"name": "Maker"}}
+    described = {
+        "claim_generator_info": [{"name": "newsroom", "version": "7"}],
+        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [action]}}],
+        **manifest,
+    }
+    made = io.BytesIO()
+    builder = c2pa.Builder(json.dumps(described))
+    if remote is not None:
+        builder.set_no_embed()
+        builder.set_remote_url(remote)
+    builder.sign(signer(), kind, io.BytesIO(content), made)
+    return made.getvalue()
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return samples.save(tmp_path_factory.mktemp("plain") / "face.jpg", samples.face()).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def credentialed(plain: bytes) -> bytes:
+    return signed(plain)
+
+
+def read(content: bytes, reader: CredentialReader | None = None) -> ContentCredentials:
+    return (reader or CredentialReader()).read(io.BytesIO(content), JPEG)
+
+
+def test_a_signed_picture_says_who_signed_what_and_how_it_was_made(credentialed: bytes) -> None:
+    found = read(credentialed)
+    assert found.state == "valid" and found.problems == () and found.ingredients == 0
+    assert found.issuer == "Made-up Newsroom"
+    assert found.claim_generator == "newsroom 7"
+    assert found.actions == (CredentialAction("c2pa.created", "digitalCapture", "Maker"),)
+    assert not found.says_ai
+    assert json.loads(json.dumps(found.to_dict()))["actions"][0]["software"] == "Maker"
+
+
+@pytest.mark.parametrize("source", ["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"])
+def test_a_picture_that_says_it_is_generated_is_told(plain: bytes, source: str) -> None:
+    assert read(signed(plain, source=source)).says_ai
+
+
+def test_only_a_signer_under_a_trusted_certificate_is_trusted(credentialed: bytes) -> None:
+    other = certificate("another", SIGNER_KEY, None, SIGNER_KEY).public_bytes(Encoding.PEM).decode()
+    assert read(credentialed, CredentialReader(ROOT_PEM)).state == "trusted"
+    assert read(credentialed, CredentialReader(other)).state != "trusted"
+    assert read(credentialed).state == "valid"
+
+
+def test_a_picture_that_was_changed_after_signing_is_invalid(credentialed: bytes) -> None:
+    changed = bytearray(credentialed)
+    changed[-20] ^= 1
+    found = read(bytes(changed), CredentialReader(ROOT_PEM))
+    assert found.state == "invalid" and "assertion.dataHash.mismatch" in found.problems
+    assert found.issuer == "Made-up Newsroom"
+
+
+def test_credentials_that_were_rewritten_are_not_valid(credentialed: bytes) -> None:
+    assert credentialed.count(b"digitalCapture") == 1
+    found = read(credentialed.replace(b"digitalCapture", b"digitalForgery"))
+    assert found.state == "invalid"
+
+
+def application_segments(content: bytes) -> int:
+    """Offset after the application segments of a JPEG, among them the credentials."""
+    offset = 2
+    while content[offset + 1] & 0xF0 == 0xE0:
+        offset += 2 + int.from_bytes(content[offset + 2 : offset + 4], "big")
+    return offset
+
+
+def test_credentials_of_another_picture_are_invalid(tmp_path: Path, credentialed: bytes) -> None:
+    other = samples.save(tmp_path / "other.jpg", samples.astronaut()).read_bytes()
+    moved = credentialed[: application_segments(credentialed)] + other[application_segments(other) :]
+    assert read(moved, CredentialReader(ROOT_PEM)).state == "invalid"
+
+
+def test_ingredients_are_counted(plain: bytes, credentialed: bytes) -> None:
+    made = io.BytesIO()
+    action = {"action": "c2pa.opened", "parameters": {"ingredientIds": ["one"]}}
+    builder = c2pa.Builder(json.dumps({"assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [action]}}]}))
+    ingredient = {"title": "one", "relationship": "parentOf", "label": "one"}
+    builder.add_ingredient(json.dumps(ingredient), "image/jpeg", io.BytesIO(credentialed))
+    builder.sign(signer(), "image/jpeg", io.BytesIO(plain), made)
+    assert read(made.getvalue()).ingredients == 1
+
+
+def test_a_file_without_credentials_has_none(plain: bytes, tmp_path: Path) -> None:
+    assert read(plain) == ContentCredentials("absent")
+    clip = samples.save_clip(tmp_path / "clip.mkv", [samples.face()] * 3)
+    assert CredentialReader().read_file(clip) == ContentCredentials("absent")
+
+
+def test_a_clip_carries_credentials_too(tmp_path: Path) -> None:
+    clip = samples.save_clip(tmp_path / "clip.mp4", [samples.face()] * 3)
+    clip.write_bytes(signed(clip.read_bytes(), "video/mp4"))
+    assert CredentialReader().read_file(clip).state == "valid"
+
+
+def test_an_object_of_the_vault_is_read_as_it_is(tmp_path: Path, credentialed: bytes) -> None:
+    vault = Vault(tmp_path / "media", LocalMasterKeys({"a": b"a" * 32}, "a"))
+    with vault.open(vault.write([credentialed])) as stream:
+        assert CredentialReader().read(stream, JPEG).state == "valid"
+
+
+def test_credentials_that_lie_elsewhere_are_not_fetched(plain: bytes) -> None:
+    asked: list[str] = []
+
+    class Trap(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Trap)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        content = signed(plain, remote=f"http://127.0.0.1:{server.server_port}/manifest.c2pa")
+        assert read(content) == ContentCredentials("remote")
+        assert asked == []
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_file_over_the_limit_is_not_looked_at(credentialed: bytes) -> None:
+    assert read(credentialed, CredentialReader(largest_file=100)) == ContentCredentials("too_large")
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF", "mov", "avi", "matroska", "x"])
+def test_nothing_that_is_called_by_the_wrong_kind_raises(credentialed: bytes, name: str) -> None:
+    for content in (b"", b"\0" * 100, credentialed, credentialed[:5000]):
+        assert CredentialReader().read(io.BytesIO(content), Format("picture", name)).state != "trusted"
+
+
+def test_a_file_that_cannot_be_read_is_unreadable(tmp_path: Path) -> None:
+    (tmp_path / "empty.jpg").touch()
+    for path in (tmp_path, tmp_path / "absent.jpg", tmp_path / "empty.jpg"):
+        assert CredentialReader().read_file(path).state == "unreadable"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_damage_makes_it_raise_or_say_something_else_in_the_signers_name(
+    credentialed: bytes, data: st.DataObject
+) -> None:
+    """A few bytes of the container around the credentials are under no hash; what they say and the picture are."""
+    reader = CredentialReader(ROOT_PEM)
+    content = bytearray(credentialed)
+    position = data.draw(st.integers(0, len(content) - 1))
+    if data.draw(st.booleans()):
+        del content[position:]
+        assert read(bytes(content), reader).state != "trusted"
+        return
+    content[position] ^= data.draw(st.integers(1, 255))
+    found = read(bytes(content), reader)
+    assert found.state != "trusted" or found == read(credentialed, reader)
+    assert found.state != "trusted" or position < application_segments(credentialed)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "active_manifest": json_values.filter(lambda value: not isinstance(value, (list, dict))),
+            "manifests": json_values
+            | st.fixed_dictionaries(
+                {
+                    "": st.dictionaries(
+                        st.sampled_from(["assertions", "signature_info", "claim_generator_info", "ingredients"]),
+                        json_values
+                        | st.just([{"label": "c2pa.actions", "data": {"actions": [None, {"action": "\x1b[31m"}]}}]),
+                    )
+                }
+            ),
+            "validation_results": json_values,
+            "validation_state": json_values.filter(lambda value: not isinstance(value, (list, dict))),
+        }
+    )
+    | json_values
+)
+def test_no_manifest_store_whatever_its_shape_makes_it_raise(store: Any) -> None:
+    found = _summary(store)
+    assert found.state == "invalid"
+    assert all("\x1b" not in action.action for action in found.actions)
+
+
+def test_texts_of_the_signer_are_short_and_on_one_line(plain: bytes) -> None:
+    found = read(signed(plain, claim_generator_info=[{"name": "a\nb<script>" + "x" * 1000}]))
+    assert found.claim_generator is not None
+    assert len(found.claim_generator) <= 200 and "\n" not in found.claim_generator
+
+
+def test_the_kind_is_found_by_content_and_not_by_name(tmp_path: Path, credentialed: bytes) -> None:
+    path = tmp_path / "holiday.png"
+    path.write_bytes(credentialed)
+    assert sniff(path) == JPEG
+    assert CredentialReader().read_file(path).state == "valid"
