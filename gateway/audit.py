@@ -171,7 +171,7 @@ class AuditLog:
             return self._recover()[0]
 
     def verify(self, anchor: Head | None = None) -> Verification:
-        """Reads the whole log and finds the first line that is not as it was written.
+        """Reads the whole log and finds the first line that is not as it was written. Writers need not wait for it.
 
         Args:
             anchor: A head that was kept elsewhere: the log must still hold that line.
@@ -179,8 +179,31 @@ class AuditLog:
         Raises:
             Unavailable: The log cannot be read.
         """
-        with self._locked():
-            return self._verify(anchor)
+        head = Head(0, _GENESIS)
+        stored, files = self._snapshot()
+        if isinstance(stored, str):
+            return Verification(0, head, stored)
+        if stored is None and files:
+            return Verification(0, head, f"the file {_HEAD} is missing")
+        pinned = {known.number: known.hash for known in (stored, anchor) if known is not None and known.number}
+        last = max(pinned, default=0)
+        with self._translated():
+            for expected, (file, size) in enumerate(files, 1):
+                if file.name != _name(expected):
+                    return Verification(head.number, head, f"{_name(expected)} is missing")
+                for number, raw in enumerate(_lines(file, size), 1):
+                    if head.number >= last and not raw.endswith(b"\n") and expected == len(files):
+                        break  # half a line of a writer that died: it was never acknowledged
+                    problem, following = self._follows(raw, head)
+                    if following is None:
+                        return Verification(head.number, head, f"{file.name}, line {number}: {problem}")
+                    if pinned.get(following.number, following.hash) != following.hash:
+                        reason = "another line stood here when the head was taken"
+                        return Verification(head.number, head, f"{file.name}, line {number}: {reason}")
+                    head = following
+        if head.number < last:
+            return Verification(head.number, head, f"the last {last - head.number} lines are missing: the tail was cut")
+        return Verification(head.number, head, None)
 
     def lines_of(self, pseudonym: str) -> Iterator[dict[str, Any]]:
         """Every event of one pseudonym, for the export of what is held about a subject.
@@ -189,38 +212,20 @@ class AuditLog:
             Unavailable: The log cannot be read.
             TamperedData: A line is no JSON object.
         """
+        _, files = self._snapshot()
         with self._translated():
-            for file in self._files():
-                for number, raw in enumerate(_lines(file), 1):
+            for file, size in files:
+                for number, raw in enumerate(_lines(file, size), 1):
                     content = _parse(raw)
-                    if content is None:
+                    if content is None and raw.endswith(b"\n"):
                         raise TamperedData(f"{file.name}, line {number} is no audit line; verify the log")
-                    if content.get("who") == pseudonym:
+                    if content is not None and content.get("who") == pseudonym:
                         yield content
 
-    def _verify(self, anchor: Head | None) -> Verification:
-        head = Head(0, _GENESIS)
-        stored = self._stored_head()
-        if isinstance(stored, str):
-            return Verification(0, head, stored)
-        pinned = {known.number: known.hash for known in (stored, anchor) if known is not None and known.number}
-        for expected, file in enumerate(self._files(), 1):
-            if file.name != _name(expected):
-                return Verification(head.number, head, f"{_name(expected)} is missing")
-            for number, raw in enumerate(_lines(file), 1):
-                problem, following = self._follows(raw, head)
-                if following is None:
-                    return Verification(head.number, head, f"{file.name}, line {number}: {problem}")
-                head = following
-                if pinned.get(head.number, head.hash) != head.hash:
-                    reason = "another line stood here when the head was taken"
-                    return Verification(head.number - 1, head, f"{file.name}, line {number}: {reason}")
-        last = max(pinned, default=0)
-        if head.number < last:
-            return Verification(head.number, head, f"the last {last - head.number} lines are missing: the tail was cut")
-        if stored is None and self._files():
-            return Verification(head.number, head, f"the file {_HEAD} is missing")
-        return Verification(head.number, head, None)
+    def _snapshot(self) -> tuple[Head | str | None, list[tuple[Path, int]]]:
+        """The stored head and the length of each file at one moment; what comes later is left to the next reader."""
+        with self._locked():
+            return self._stored_head(), [(file, file.stat().st_size) for file in self._files()]
 
     def _follows(self, raw: bytes, head: Head) -> tuple[str, Head | None]:
         """The head after a line, or what is wrong with it."""
@@ -267,7 +272,7 @@ class AuditLog:
         """The lines of the last file that come after the stored head, and the offset where they begin."""
         last = files[-1]
         if stored.number == 0:
-            return list(_lines(last)), 0
+            return last.read_bytes().splitlines(keepends=True), 0
         # Usually the head is the last line, and only the end of the file need be read.
         with last.open("rb") as opened:
             size = opened.seek(0, os.SEEK_END)
@@ -278,7 +283,7 @@ class AuditLog:
             start = size - len(end) + found + len(marker)
             return end[found + len(marker) :].splitlines(keepends=True), start
         offset = 0
-        lines = list(_lines(last))
+        lines = last.read_bytes().splitlines(keepends=True)
         for index, raw in enumerate(lines):
             offset += len(raw)
             if raw.endswith(marker):
@@ -387,9 +392,12 @@ def _line(content: dict[str, Any]) -> bytes:
     return json.dumps(content, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
-def _lines(file: Path) -> Iterator[bytes]:
+def _lines(file: Path, size: int) -> Iterator[bytes]:
+    """The lines in the first `size` bytes."""
     with file.open("rb") as opened:
-        yield from opened
+        while size > 0 and (line := opened.readline(size)):
+            size -= len(line)
+            yield line
 
 
 def _parse(raw: bytes) -> dict[str, Any] | None:

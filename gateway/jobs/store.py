@@ -75,15 +75,15 @@ class JobStore:
     Args:
         database: A migrated database.
         media: Where the media of jobs lies.
-        limits: What the queue allows.
+        limits: What the queue allows; None for the defaults.
 
     Every method raises `Unavailable` when the database is locked, gone or full; nothing is then half-written.
     """
 
-    def __init__(self, database: Database, media: Media, limits: JobLimits = JobLimits()) -> None:
+    def __init__(self, database: Database, media: Media, limits: JobLimits | None = None) -> None:
         self._database = database
         self._media = media
-        self._limits = limits
+        self._limits = limits or JobLimits()
 
     # What callers do.
 

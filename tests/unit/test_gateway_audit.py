@@ -174,6 +174,8 @@ def test_a_writer_that_died_within_a_line_is_made_good(tmp_path: Path, kept: flo
     line = files(tmp_path)[0].read_bytes()[len(before) :]
     files(tmp_path)[0].write_bytes(before + line[: int(kept * len(line))])
     (tmp_path / "audit" / "head").write_bytes(old_head)
+    assert log(tmp_path).verify().whole and log(tmp_path).verify().lines == 3
+    assert len(list(log(tmp_path).lines_of("p0"))) == 2
     assert log(tmp_path).append(EVENT).number == 4
     assert log(tmp_path).verify().whole
 
@@ -212,6 +214,14 @@ def test_a_full_disk_leaves_the_log_as_it_was(tmp_path: Path, monkeypatch: pytes
             audit.append(EVENT)
     assert audit.verify().lines == 3 and audit.verify().whole
     assert audit.append(EVENT).number == 4
+
+
+def test_the_log_can_be_verified_while_it_is_written(tmp_path: Path) -> None:
+    audit = filled(tmp_path, 5)
+    lines = audit.lines_of("p0")
+    assert next(lines)["number"] == 1
+    audit.append(EVENT)  # no reader holds the lock
+    assert [line["number"] for line in lines] == [3, 5]
 
 
 def write_many(folder: Path, lines: int) -> None:
