@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from awarenet.runtime.server import TritonServer
 from gateway.database import Database
@@ -13,6 +14,10 @@ from tests import tiny_repository as tiny
 from tests.stores import Clock
 
 pytest.register_assert_rewrite("tests.job_store_contract")
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

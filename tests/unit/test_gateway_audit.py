@@ -155,7 +155,7 @@ def test_a_tail_cut_together_with_its_head_is_found_by_an_anchor_kept_elsewhere(
     assert "line 10: another line stood here" in str(audit.verify(anchor).broken)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_no_bit_can_be_changed_unseen(tmp_path_factory: pytest.TempPathFactory, position: float, bit: int) -> None:
     folder = tmp_path_factory.mktemp("bits")

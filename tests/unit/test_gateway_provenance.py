@@ -227,7 +227,7 @@ def test_a_file_that_cannot_be_read_is_unreadable(tmp_path: Path) -> None:
         assert CredentialReader().read_file(path).state == "unreadable"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_damage_makes_it_raise_or_say_something_else_in_the_signers_name(
     credentialed: bytes, data: st.DataObject

@@ -48,7 +48,7 @@ def test_what_is_stored_comes_back(tmp_path: Path, size: int) -> None:
     assert held.ids() == [media_id]
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, 2 * CHUNK + 3), max_size=5), st.data())
 def test_any_part_can_be_sought_and_read(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], data: st.DataObject
