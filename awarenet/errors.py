@@ -158,6 +158,27 @@ class Unavailable(ServiceError):
     status = 503
 
 
+class Overloaded(Unavailable):
+    """More is asked than can be answered now.
+
+    Attributes:
+        retry_after_s: Seconds after which room is expected.
+    """
+
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class WorkerDied(ServiceError):
+    """The process that handled the media ended while it did so."""
+
+    code = "worker_died"
+    status = 500
+
+
 class DeadlineExceeded(ServiceError):
     """The deadline passed before the answer was there."""
 

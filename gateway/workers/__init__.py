@@ -1,0 +1,6 @@
+"""Processes that touch media, so that a decoder that crashes, hangs or grows costs one of them and not the service."""
+
+from gateway.workers.pool import Progress, WorkerPool
+from gateway.workers.protocol import Task, WorkerOptions
+
+__all__ = ["Progress", "Task", "WorkerOptions", "WorkerPool"]
