@@ -34,8 +34,8 @@ $(VENV)/%.stamp: pyproject.toml constraints.txt | $(VENV)/pip.stamp
 demo: $(VENV)/demo.stamp ## score sample pictures and a clip on a real Triton server (FILES="a.jpg folder/" adds yours)
 	$(BIN)/python demo.py $(FILES)
 
-serve: $(VENV)/serve.stamp ## start the Triton server with the model repository
-	$(BIN)/awarenet serve $(ARGS)
+serve: $(VENV)/gateway.stamp ## start Triton and the gateway on 127.0.0.1:8080; prints the address and an API key
+	$(BIN)/python -m gateway serve $(ARGS)
 
 test: $(VENV)/dev.stamp ## every test that is not marked slow or gpu
 	$(BIN)/python -m pytest tests/unit -n 2 --dist loadfile -m 'not slow and not gpu' $(ARGS)

@@ -1,0 +1,63 @@
+"""Whether the service takes work, and how much is under way."""
+
+from __future__ import annotations
+
+import asyncio
+
+from awarenet.errors import Overloaded, Unavailable
+
+
+class Lifecycle:
+    """Counts requests, and lets those under way finish at the end; belongs to one event loop.
+
+    Args:
+        limit: Most requests under way at once.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.in_flight = 0
+        self.ending = asyncio.Event()
+        self._changed = asyncio.Condition()
+
+    @property
+    def draining(self) -> bool:
+        """Whether new work is refused."""
+        return self.ending.is_set()
+
+    def check(self) -> None:
+        """Refuses new work while draining.
+
+        Raises:
+            Unavailable: It is.
+        """
+        if self.draining:
+            raise Unavailable("this instance is draining; send the request again, another one will answer")
+
+    def enter(self) -> None:
+        """Counts a request in.
+
+        Raises:
+            Unavailable: The service is draining.
+            Overloaded: Too many are under way.
+        """
+        self.check()
+        if self.in_flight >= self.limit:
+            raise Overloaded(f"{self.limit} requests are under way, which is the limit; send it again later")
+        self.in_flight += 1
+
+    async def leave(self) -> None:
+        """Counts a request out."""
+        self.in_flight -= 1
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Refuses new work and waits for what is under way; whether all of it was finished in time."""
+        self.ending.set()
+        try:
+            async with self._changed:
+                await asyncio.wait_for(self._changed.wait_for(lambda: self.in_flight == 0), timeout_s)
+        except asyncio.TimeoutError:
+            return False
+        return True

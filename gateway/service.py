@@ -1,0 +1,199 @@
+"""The application: every part, put together, started in order and ended in the opposite one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from awarenet import __version__
+from awarenet.errors import AwareNetError
+from awarenet.runtime.golden import TOLERANCE
+from gateway import documentation, problems
+from gateway.access import Access
+from gateway.auditing import Auditor
+from gateway.cache import Idempotency, ResultCache
+from gateway.edge import Edge
+from gateway.identity import RateLimiter, TokenIssuer, TokenVerifier
+from gateway.job_runner import JobRunner
+from gateway.lifecycle import Lifecycle
+from gateway.metrics import Metrics
+from gateway.models import Models, forget_regions
+from gateway.readiness import Readiness
+from gateway.routes import jobs, models, operations, pages, pictures, stream
+from gateway.scoring import Scorer
+from gateway.services import Services
+from gateway.settings import Settings
+from gateway.stores import Retention, Stores
+from gateway.streams import Streams
+from gateway.workers import WorkerOptions, WorkerPool
+
+_FORM_BYTES: Final = 64 << 10
+"""What a multipart form may have beside its files."""
+
+_log = structlog.get_logger("gateway")
+
+
+def create_app(
+    settings: Settings, stores: Stores, server: str, *, tolerance: float = TOLERANCE["onnxruntime"]
+) -> FastAPI:
+    """Makes the application.
+
+    Args:
+        settings: The configuration.
+        stores: What is kept; stays the caller's.
+        server: URL of the Triton server.
+        tolerance: The largest difference of a logit from its known value that readiness accepts.
+    """
+    lifecycle, metrics = Lifecycle(settings.requests), Metrics()
+
+    telemetry = _telemetry(settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        parts = _assemble(settings, stores, server, lifecycle, metrics, tolerance)
+        app.state.services = parts
+        async with contextlib.AsyncExitStack() as stack:
+            if provider := telemetry.get("tracer_provider"):
+                stack.push_async_callback(asyncio.to_thread, provider.shutdown)  # Sends what waits.
+            await parts.models.start()
+            stack.push_async_callback(parts.models.close)
+            await parts.audit.start()
+            stack.push_async_callback(parts.audit.close)
+            await parts.pool.start()
+            stack.push_async_callback(parts.pool.close)
+            await parts.job_runner.start()
+            stack.push_async_callback(parts.job_runner.close)
+            stack.callback(asyncio.create_task(_warm_up(parts.readiness)).cancel)
+            stack.callback(asyncio.create_task(_stop_at_drain(parts)).cancel)
+            yield
+
+    app = FastAPI(
+        title="AWARE-NET",
+        version=__version__,
+        description=documentation.DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        telemetry=telemetry,
+    )
+    for routes in (pictures, jobs, models, operations, stream):
+        app.include_router(routes.router)
+    pages.install(app, settings.web_folder)
+    problems.install(app)
+    documentation.complete(app)
+    app.add_middleware(
+        Edge,
+        lifecycle=lifecycle,
+        metrics=metrics,
+        body_bytes={
+            "/v1/detect": settings.picture_bytes + _FORM_BYTES,
+            "/v1/batch": settings.batch_items * settings.picture_bytes + _FORM_BYTES,
+            "/v1/jobs": settings.clip_bytes + _FORM_BYTES,
+        },
+        upload_timeout_s=settings.upload_timeout_s,
+    )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["X-API-Key", "Authorization", "Idempotency-Key", "If-None-Match", "Last-Event-ID"],
+            expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id", "Idempotency-Replayed"],
+        )
+    return app
+
+
+def _assemble(
+    settings: Settings, stores: Stores, server: str, lifecycle: Lifecycle, metrics: Metrics, tolerance: float
+) -> Services:
+    options = WorkerOptions(
+        server, settings.face_engine, settings.worker_memory_bytes, settings.media_limits, settings.frames
+    )
+    cleaning: set[asyncio.Task[None]] = set()
+
+    def died(pid: int) -> None:
+        task = asyncio.ensure_future(forget_regions(server, pid))
+        cleaning.add(task)
+        task.add_done_callback(cleaning.discard)
+
+    pool = WorkerPool(options, settings.workers, settings.queue, died=died)
+    clip_pool = WorkerPool(options, settings.clip_workers, settings.clip_workers, patient=False, died=died)
+    policy = Models(server)
+    scorer = Scorer(pool, policy, ResultCache(settings.cached_results), metrics, settings.picture_timeout_s)
+    audit = Auditor(stores.audit, stores.pseudonyms)
+    metrics.watch("queue", "Pictures and frames that wait for a worker", lambda: pool.waiting)
+    metrics.watch("running", "Pictures and frames in the hands of workers", lambda: pool.running)
+    metrics.watch("workers", "Workers that are ready", lambda: len(pool.pids))
+    metrics.watch("worker_deaths", "Workers that ended unasked", lambda: pool.deaths + clip_pool.deaths)
+    metrics.watch("in_flight", "Requests under way", lambda: lifecycle.in_flight)
+    return Services(
+        settings=settings,
+        lifecycle=lifecycle,
+        metrics=metrics,
+        models=policy,
+        pool=pool,
+        scorer=scorer,
+        readiness=Readiness(pool, policy, lifecycle, settings.model_repository, tolerance),
+        idempotency=Idempotency(settings.idempotency_s),
+        access=Access(
+            stores.keys,
+            _token_verifier(settings),
+            RateLimiter(settings.requests_per_minute, settings.requests_burst),
+            stores.quotas,
+            settings.requests_per_day,
+        ),
+        audit=audit,
+        streams=Streams(settings.streams, settings.stream_resume_s),
+        jobs=stores.jobs,
+        job_runner=JobRunner(
+            stores,
+            Retention(finished_s=settings.job_keep_s),
+            clip_pool,
+            scorer,
+            audit,
+            timeout_s=settings.clip_timeout_s,
+        ),
+        vault=stores.vault,
+        clip_uploads=asyncio.Semaphore(settings.clip_uploads),
+    )
+
+
+def _token_verifier(settings: Settings) -> TokenVerifier | None:
+    if settings.token_issuer is None or settings.token_audience is None or settings.token_keys_url is None:
+        return None
+    issuer = TokenIssuer(
+        settings.token_issuer, settings.token_audience, settings.token_keys_url, settings.token_roles_claim
+    )
+    return TokenVerifier([issuer])
+
+
+def _telemetry(settings: Settings) -> Any:
+    """FastAPI's own spans, sent in batches by a thread; metrics are Prometheus's."""
+    if settings.traces_endpoint is None:
+        return {"tracing": False, "metrics": False, "logs": False}
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider(resource=Resource.create({"service.name": "awarenet-gateway"}))
+    exporter = OTLPSpanExporter(endpoint=f"{settings.traces_endpoint.rstrip('/')}/v1/traces")
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return {"tracer_provider": provider, "metrics": False, "logs": False, "operation_spans": False}
+
+
+async def _warm_up(readiness: Readiness) -> None:
+    """Computes the known answer before somebody waits for it."""
+    with contextlib.suppress(AwareNetError):
+        await readiness.check()
+
+
+async def _stop_at_drain(parts: Services) -> None:
+    await parts.lifecycle.ending.wait()
+    parts.job_runner.stop()

@@ -1,0 +1,206 @@
+"""The parts of the gateway that need no server: configuration, caches, names, sessions, errors, drain."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from awarenet import errors
+from awarenet.errors import AwareNetError, ConfigurationError, Conflict, NotFound, Overloaded, Unavailable
+from gateway.cache import Idempotency, ResultCache, ResultKey
+from gateway.lifecycle import Lifecycle
+from gateway.problems import KeyReused, problem, respond
+from gateway.settings import Settings
+from gateway.state import first_key, open_state
+from gateway.streams import Streams
+from gateway.uploads import _harmless
+from gateway.workers.protocol import _BY_CODE, Task, error_message, error_of
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("AWARENET_"):
+            monkeypatch.delenv(name)
+
+
+def test_arguments_go_before_the_environment_and_the_environment_before_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text('port = 1\nqueue = 2\nworkers = 3\ncors_origins = ["https://a.example"]\n')
+    monkeypatch.setenv("AWARENET_CONFIG", str(file))
+    monkeypatch.setenv("AWARENET_PORT", "10")
+    monkeypatch.setenv("AWARENET_QUEUE", "20")
+    settings = Settings.load(port=100)
+    assert (settings.port, settings.queue, settings.workers) == (100, 20, 3)
+    assert settings.cors_origins == ("https://a.example",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "70000"),
+        ("WORKERS", "0"),
+        ("FACE_ENGINE", "eyes"),
+        ("CORS_ORIGINS", '["*"]'),
+        ("CORS_ORIGINS", '["https://a.example/path/"]'),
+        ("MASTER_KEY", "secret-secret"),
+        ("TOKEN_ISSUER", "https://issuer.example"),
+        ("CONFIG", "/nowhere.toml"),
+    ],
+)
+def test_values_that_make_no_sense_are_named_and_secrets_are_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"AWARENET_{name}", value)
+    with pytest.raises(ConfigurationError, match="settings: ") as refused:
+        Settings.load()
+    assert "secret-secret" not in str(refused.value)
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_the_first_key_and_every_secret_stay_the_same_from_start_to_start(tmp_path: Path) -> None:
+    settings = Settings.load(state_folder=tmp_path / "state")
+    keys = []
+    for _ in range(2):
+        state = open_state(settings)
+        keys.append(first_key(state.keys, settings.state_folder).read_text())
+        state.close()
+    assert keys[0] == keys[1]
+    state.keys.revoke(state.keys.find()[0].id)
+    assert first_key(state.keys, settings.state_folder).read_text() != keys[0], "a key that works no more is replaced"
+    state.close()
+
+
+def key(sha256: str, route: str = "cascade", policy: str = "p") -> ResultKey:
+    return ResultKey(sha256, "m", policy, "hog", route)  # type: ignore[arg-type]
+
+
+def test_a_verdict_is_found_for_the_same_bytes_models_policy_and_route_alone() -> None:
+    cache = ResultCache(10)
+    cache.put(key("a"), {"verdict": "real"})
+    assert cache.get(key("a")) == {"verdict": "real"}
+    assert cache.get(key("b")) is cache.get(key("a", "full")) is cache.get(key("a", policy="q")) is None
+    assert len({key("a").etag, key("b").etag, key("a", "full").etag, key("a", policy="q").etag}) == 4
+
+
+def test_the_cache_is_bounded_and_forgets_what_was_not_asked_for_longest() -> None:
+    cache = ResultCache(2)
+    cache.put(key("a"), {})
+    cache.put(key("b"), {})
+    cache.get(key("a"))
+    cache.put(key("c"), {})
+    assert len(cache) == 2 and cache.get(key("b")) is None and cache.get(key("a")) is not None
+    nothing = ResultCache(0)
+    nothing.put(key("a"), {})
+    assert len(nothing) == 0
+
+
+async def test_work_under_a_key_is_done_once_and_failures_are_not_kept() -> None:
+    done = 0
+
+    async def work() -> int:
+        nonlocal done
+        done += 1
+        if done == 1:
+            raise Unavailable("not yet")
+        await asyncio.sleep(0)
+        return done
+
+    once = Idempotency(60)
+    with pytest.raises(Unavailable):
+        await once.once("me", "k", "f", work)
+    assert await once.once("me", "k", "f", work) == (2, False)
+    assert await once.once("me", "k", "f", work) == (2, True)
+    assert await once.once("you", "k", "f", work) == (3, False), "keys of others are others'"
+    with pytest.raises(KeyReused):
+        await once.once("me", "k", "other", work)
+    first = asyncio.ensure_future(once.once("me", "slow", "f", work))
+    await asyncio.sleep(0)
+    with pytest.raises(Conflict):
+        await once.once("me", "slow", "f", work)
+    await first
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\a\\b.jpg", "b.jpg"),
+        ("", "media"),
+        ("..", "media"),
+        ("a\x00b\r\n\x1b[0m.png", "ab[0m.png"),
+        ("\u202egnp.exe", "gnp.exe"),
+        ("straße.png", "straße.png"),
+    ],
+)
+def test_names_are_made_harmless(given: str, shown: str) -> None:
+    assert _harmless(given) == shown
+
+
+def test_sessions_wait_for_their_own_client_and_not_for_ever() -> None:
+    streams = Streams(2, resume_s=0.0)
+    session = streams.begin("me")
+    with pytest.raises(Conflict):
+        streams.resume(session.token, "me")
+    streams.leave(session)
+    session.left += 60
+    with pytest.raises(NotFound):
+        streams.resume(session.token, "you")
+    assert streams.resume(session.token, "me") is session
+    streams.begin("me")
+    with pytest.raises(Overloaded):
+        streams.begin("me")
+    streams.leave(session)
+    session.left -= 60
+    streams.begin("me")
+    with pytest.raises(NotFound):
+        streams.resume(session.token, "me")
+
+
+async def test_draining_waits_for_what_is_under_way_and_refuses_the_rest() -> None:
+    lifecycle = Lifecycle(2)
+    lifecycle.enter()
+    lifecycle.enter()
+    with pytest.raises(Overloaded):
+        lifecycle.enter()
+    assert not await lifecycle.drain(0.01)
+    with pytest.raises(Unavailable):
+        lifecycle.enter()
+    waiting = asyncio.ensure_future(lifecycle.drain(10))
+    await lifecycle.leave()
+    await lifecycle.leave()
+    assert await waiting
+
+
+def test_every_error_becomes_a_problem_with_its_status_code_and_remedy() -> None:
+    content = problem(errors.MediaTooLarge("a.png: too large; scale it down"), "id")
+    assert content == {
+        "type": "/docs#problem-media_too_large",
+        "title": "The media exceeds a limit on bytes, pixels or duration; nothing was decoded.",
+        "status": 413,
+        "detail": "a.png: too large; scale it down",
+        "code": "media_too_large",
+        "instance": "urn:awarenet:request:id",
+    }
+    assert respond(Overloaded("full", retry_after_s=2.1), "id").headers["retry-after"] == "3"
+    assert respond(Unavailable("away"), "id").headers["retry-after"] == "1"
+    assert problem(errors.Cancelled(""), "id")["status"] == 499
+
+
+def test_workers_and_the_gateway_understand_each_other() -> None:
+    task = Task("frame", "näme", "full", 1.5, "p", 2.0, '{"a": 1}', 0.1)
+    assert Task.decode(task.encode()) == task
+    for kind in (errors.DamagedMedia, errors.Unavailable, errors.DeadlineExceeded):
+        error = error_of(error_message(kind("why"))["error"])
+        assert type(error) is kind and str(error) == "why"
+    assert isinstance(error_of({"code": "invented", "message": "x"}), AwareNetError)
+    assert _BY_CODE["worker_died"] is errors.WorkerDied
