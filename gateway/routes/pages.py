@@ -8,16 +8,20 @@ from typing import Any, Final
 import jinja2
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
+from markdown_it import MarkdownIt
 from starlette.staticfiles import StaticFiles
 
 from awarenet import __version__, errors
 from awarenet.errors import AwareNetError
+from awarenet.stages import STAGES
 from gateway.services import services
 
 _HERE: Final = Path(__file__).parents[1] / "pages"
 _TEMPLATES: Final = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
 )
+
+_MARKDOWN: Final = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 router = APIRouter(include_in_schema=False)
 
@@ -33,6 +37,15 @@ async def documentation(request: Request) -> HTMLResponse:
     page = _TEMPLATES.get_template("docs.html")
     document = request.app.openapi()
     return HTMLResponse(page.render(info=document["info"], operations=operations, problems=_problems()))
+
+
+@router.get("/cards")
+async def cards(request: Request) -> HTMLResponse:
+    """The cards of the models that judge here: data, training, figures, limits."""
+    folder = services(request).settings.model_repository
+    files = [file for stage in STAGES if (file := folder / stage.name / "README.md").is_file()]
+    shown = [_MARKDOWN.render(file.read_text(encoding="utf-8")) for file in files]
+    return HTMLResponse(_TEMPLATES.get_template("cards.html").render(cards=shown))
 
 
 @router.get("/page.css")

@@ -1,0 +1,149 @@
+import { Gateway, pause } from "./client";
+import { Problem } from "./problem";
+import type { StreamMessage } from "./types";
+
+const WIDEST = 960;
+const QUALITY = 0.85;
+const SHORTEST_MS = 80;
+const PATIENCE_MS = 1000;
+const TRIES = 6;
+const RETRY_MS = 1500;
+
+export type Summary = Extract<StreamMessage, { type: "summary" }>;
+export type LiveAnswer = Extract<StreamMessage, { type: "verdict" }>;
+
+/** What a watcher of a stream is told. */
+export interface Told {
+  /** A judged frame; boxes are in pixels of a frame of this size. */
+  answer(answer: LiveAnswer, width: number, height: number): void;
+  /** The connection is lost and is tried again, or is there (again). */
+  connected(isConnected: boolean): void;
+  /** A frame was refused. */
+  refused(problem: Problem): void;
+}
+
+/**
+ * Sends frames of a playing video to `WS /v1/stream` until `signal`.
+ *
+ * The next frame is taken when the one before was answered: a slow gateway is asked less, and answers are never old. A
+ * broken connection is taken up again with its session.
+ *
+ * @returns What the gateway counted; null where it could not be asked.
+ */
+export async function watch(
+  key: string,
+  video: HTMLVideoElement,
+  told: Told,
+  signal: AbortSignal,
+): Promise<Summary | null> {
+  let session: string | null = null;
+  for (let failures = 0; ; failures++) {
+    const connection = new Connection(key, session, video, told, signal);
+    const end = await connection.run();
+    if (end.summary || signal.aborted) return end.summary;
+    if (connection.session) failures = 0;
+    else if (session) session = null; // It is not known any more: the next try begins anew.
+    if (!connection.session) await new Gateway(key).model().catch(unlessOffline); // Says why a browser does not.
+    if (failures >= TRIES) throw new Problem("stream_refused");
+    if (connection.session) session = end.restarting ? null : connection.session;
+    told.connected(false);
+    await pause(RETRY_MS, signal).catch(() => undefined);
+    if (signal.aborted) return null;
+  }
+}
+
+function unlessOffline(error: unknown): void {
+  if (!(error instanceof Problem) || (error.code !== "offline" && error.status !== 503)) throw error;
+}
+
+class Connection {
+  session: string | null = null;
+  private readonly socket: WebSocket;
+  private readonly canvas = document.createElement("canvas");
+  private answered: () => void = () => undefined;
+  private summary: Summary | null = null;
+  private restarting = false;
+  private frameBytes = Infinity;
+
+  constructor(
+    key: string,
+    session: string | null,
+    private readonly video: HTMLVideoElement,
+    private readonly told: Told,
+    private readonly signal: AbortSignal,
+  ) {
+    const url = new URL("/v1/stream", location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    if (session) url.searchParams.set("session", session);
+    this.socket = new WebSocket(url, ["awarenet.v1", `awarenet.key.${key}`]);
+  }
+
+  /** Runs to its end. */
+  run(): Promise<{ summary: Summary | null; restarting: boolean }> {
+    return new Promise((resolve) => {
+      const end = () => {
+        if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ type: "end" }));
+        else this.socket.close();
+        setTimeout(() => this.socket.close(), PATIENCE_MS);
+      };
+      this.signal.addEventListener("abort", end);
+      this.socket.onmessage = (message: MessageEvent<string>) => this.heard(JSON.parse(message.data) as StreamMessage);
+      this.socket.onclose = () => {
+        this.signal.removeEventListener("abort", end);
+        this.answered();
+        resolve({ summary: this.summary, restarting: this.restarting });
+      };
+    });
+  }
+
+  private heard(message: StreamMessage): void {
+    switch (message.type) {
+      case "session":
+        this.session = message.session;
+        this.frameBytes = message.frame_bytes;
+        this.told.connected(true);
+        void this.send();
+        break;
+      case "verdict":
+        this.answered();
+        this.told.answer(message, this.canvas.width, this.canvas.height);
+        break;
+      case "error":
+        this.answered();
+        this.told.refused(Problem.from(message.problem, message.problem.status ?? null));
+        break;
+      case "summary":
+        this.summary = message;
+        break;
+      case "ending":
+        this.restarting = true;
+        break;
+    }
+  }
+
+  private async send(): Promise<void> {
+    while (this.socket.readyState === WebSocket.OPEN && !this.signal.aborted) {
+      const begun = performance.now();
+      const frame = await this.frame();
+      if (this.socket.readyState !== WebSocket.OPEN) return;
+      if (frame && frame.size <= this.frameBytes) {
+        const answer = new Promise<void>((resolve) => (this.answered = resolve));
+        this.socket.send(frame);
+        // A frame that the gateway had no time for is not answered.
+        await Promise.race([answer, pause(PATIENCE_MS, this.signal).catch(() => undefined)]);
+      }
+      const left = SHORTEST_MS - (performance.now() - begun);
+      if (left > 0) await pause(left, this.signal).catch(() => undefined);
+    }
+  }
+
+  private frame(): Promise<Blob | null> {
+    const { videoWidth, videoHeight } = this.video;
+    if (!videoWidth) return Promise.resolve(null);
+    const scale = Math.min(1, WIDEST / Math.max(videoWidth, videoHeight));
+    this.canvas.width = Math.round(videoWidth * scale);
+    this.canvas.height = Math.round(videoHeight * scale);
+    this.canvas.getContext("2d")!.drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);
+    return new Promise((resolve) => this.canvas.toBlob(resolve, "image/jpeg", QUALITY));
+  }
+}
