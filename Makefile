@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-slow postgresql lint format bench train models lock clean
+.PHONY: help demo serve web test test-slow test-browser postgresql lint format bench train models lock clean
 
 # The first of these that runs and is 3.10-3.12; override with `make PYTHON=...`.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.10; do \
@@ -15,6 +15,8 @@ FILES ?=
 ARGS ?=
 DATA ?= $(or $(AWARENET_SHARED),../shared)/data
 RUN ?= runs/first
+WEB := clients/web
+NPM = cd $(WEB) && PATH=$(abspath $(BIN)):$$PATH npm
 MINUTES ?= 20
 
 help: ## this list
@@ -37,12 +39,29 @@ demo: $(VENV)/demo.stamp ## score sample pictures and a clip on a real Triton se
 serve: $(VENV)/gateway.stamp ## start Triton and the gateway on 127.0.0.1:8080; prints the address and an API key
 	$(BIN)/python -m gateway serve $(ARGS)
 
+web: $(WEB)/dist/index.html ## build the web page, which the gateway then serves (brings its own Node)
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json $(VENV)/web.stamp
+	$(NPM) ci --no-audit --no-fund
+	touch $@
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB)/index.html $(WEB)/tsconfig.json \
+		$(WEB)/vite.config.ts $(shell find $(WEB)/src $(WEB)/public -type f)
+	$(NPM) run build
+
 test: $(VENV)/dev.stamp ## every test that is not marked slow or gpu
 	$(BIN)/python -m pytest tests/unit -n 2 --dist loadfile -m 'not slow and not gpu' $(ARGS)
 	$(BIN)/python -m pytest tests/integration -m 'not slow and not gpu' $(ARGS)
 
 test-slow: $(VENV)/dev.stamp ## the tests marked slow
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-browser: $(VENV)/browser.stamp $(WEB)/dist/index.html ## the web page: its unit tests, then all of it in a real Chromium
+	$(NPM) test
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 || \
+		{ echo "make: no chromium found; install the Debian packages chromium and fonts-dejavu-core" >&2; exit 1; }; \
+		apt-get update && apt-get install --yes --no-install-recommends chromium fonts-dejavu-core; }
+	$(BIN)/python -m pytest tests/browser -m browser $(ARGS)
 
 postgresql: ## install a PostgreSQL server (Debian, as root) for the tests that need one
 	apt-get update && apt-get install --yes --no-install-recommends postgresql
@@ -84,4 +103,4 @@ lock: pyproject.toml ## resolve constraints.txt anew
 	rm constraints.lock
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build $(WEB)/dist $(WEB)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -62,13 +62,16 @@ class Gateway:
 
 
 @contextmanager
-def running(server: str | None, repository: Path, state: Path, **settings: object) -> Iterator[Gateway]:
+def running(
+    server: str | None, repository: Path, state: Path, *, port: int = 0, **settings: object
+) -> Iterator[Gateway]:
     """Starts a gateway as a user does, and ends it with SIGTERM.
 
     Args:
         server: URL of the Triton server; None lets the gateway start one.
         repository: The model repository.
         state: The state folder.
+        port: Where it listens; 0 takes a free one.
         **settings: Fields of `gateway.settings.Settings`.
     """
     defaults = {"workers": 1, "face_engine": "hog", "frames": 4, "log_json": True}
@@ -76,7 +79,7 @@ def running(server: str | None, repository: Path, state: Path, **settings: objec
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWARENET_")}
     environment |= {f"AWARENET_{name.upper()}": str(value) for name, value in settings.items()}
     environment["PYTHONPATH"] = f"{ROOT}:{ROOT / 'clients'}"
-    command = [sys.executable, "-m", "gateway", "serve", "--port", "0", "--state-folder", str(state)]
+    command = [sys.executable, "-m", "gateway", "serve", "--port", str(port), "--state-folder", str(state)]
     command += ["--model-repository", str(repository)]
     if server is not None:
         command += ["--server", server]

@@ -17,11 +17,15 @@ export interface Choice {
   idempotencyKey: string;
 }
 
-const CLIP = /\.(mp4|m4v|mov|mkv|webm|avi|flv|ogv|wmv|mpe?g|ts|m2ts|mts|3gp)$/i;
+const PICTURE = /\.(heic|heif|avif|tiff?|bmp)$/i;
 
-/** What is done with a file is guessed from its name; what it is, the gateway finds from its content. */
+/**
+ * What is done with a file goes by what the browser takes it for; what it is, the gateway finds from its content. What
+ * the browser does not know becomes a job, for jobs take pictures, too.
+ */
 export function choose(file: File): Choice {
-  return { file, clip: file.type.startsWith("video/") || CLIP.test(file.name), idempotencyKey: idempotencyKey() };
+  const clip = file.type.startsWith("video/") || (!file.type && !PICTURE.test(file.name));
+  return { file, clip, idempotencyKey: idempotencyKey() };
 }
 
 /**

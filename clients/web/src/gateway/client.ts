@@ -52,7 +52,9 @@ export class Gateway {
         lost(false);
         // Not EventSource, which cannot send the key.
         const events = response.body!.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
-        for await (const event of events) {
+        const reader = events.getReader(); // Not `for await`, which Safari does not have.
+        for (let read = await reader.read(); !read.done; read = await reader.read()) {
+          const event = read.value;
           if (event.event === "deleted") throw new Problem("not_found", 404);
           last = event.id ?? last;
           const job = JSON.parse(event.data) as Job;

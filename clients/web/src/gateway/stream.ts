@@ -6,7 +6,7 @@ const WIDEST = 960;
 const QUALITY = 0.85;
 const SHORTEST_MS = 80;
 const PATIENCE_MS = 1000;
-const TRIES = 6;
+const REFUSALS = 4;
 const RETRY_MS = 1500;
 
 export type Summary = Extract<StreamMessage, { type: "summary" }>;
@@ -37,23 +37,33 @@ export async function watch(
   signal: AbortSignal,
 ): Promise<Summary | null> {
   let session: string | null = null;
-  for (let failures = 0; ; failures++) {
+  let refusals = 0;
+  while (!signal.aborted) {
     const connection = new Connection(key, session, video, told, signal);
     const end = await connection.run();
     if (end.summary || signal.aborted) return end.summary;
-    if (connection.session) failures = 0;
-    else if (session) session = null; // It is not known any more: the next try begins anew.
-    if (!connection.session) await new Gateway(key).model().catch(unlessOffline); // Says why a browser does not.
-    if (failures >= TRIES) throw new Problem("stream_refused");
-    if (connection.session) session = end.restarting ? null : connection.session;
+    if (connection.session) {
+      session = end.restarting ? null : connection.session;
+      refusals = 0;
+    } else {
+      session = null; // If it had one, it is not known any more: the next try begins anew.
+      if ((await admitted(key)) && ++refusals >= REFUSALS) throw new Problem("stream_refused");
+    }
     told.connected(false);
     await pause(RETRY_MS, signal).catch(() => undefined);
-    if (signal.aborted) return null;
   }
+  return null;
 }
 
-function unlessOffline(error: unknown): void {
-  if (!(error instanceof Problem) || (error.code !== "offline" && error.status !== 503)) throw error;
+/** Whether the gateway is there and takes the key; browsers do not say why a stream was refused. */
+async function admitted(key: string): Promise<boolean> {
+  try {
+    await new Gateway(key).model();
+    return true;
+  } catch (error) {
+    if (error instanceof Problem && (error.code === "offline" || error.status === 503)) return false;
+    throw error;
+  }
 }
 
 class Connection {

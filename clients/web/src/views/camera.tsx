@@ -143,9 +143,9 @@ export function Camera({ apiKey, thresholds, failed, say }: Props) {
           )}
           {[...history.current].map(([track, points]) => (
             <section key={track} class="person">
-              <h4>
+              <h3>
                 {words.result.person(track + 1)} <span class="soft">({words.live.last})</span>
-              </h4>
+              </h3>
               <Timeline
                 name={words.result.person(track + 1)}
                 points={points}

@@ -69,7 +69,7 @@ export function LimitsDialog({ model, close }: { model: Model; close: () => void
   useEffect(() => dialog.current?.showModal(), []);
   return (
     <dialog ref={dialog} aria-labelledby="limits" onClose={close}>
-      <h2 id="limits">{words.limits.title}</h2>
+      <h2 id="limits" tabIndex={-1} autofocus>{words.limits.title}</h2>
       <p>{words.limits.intro}</p>
       <Limits model={model} />
       <div class="row">

@@ -6,6 +6,9 @@ import { useSpeech } from "../words";
 
 const LOOK_MS = 2000;
 
+/** Problems that trying again does not change. */
+const FINAL = new Set(["unsupported_media", "damaged_media", "media_too_large", "body_too_large", "forbidden"]);
+
 interface Props {
   problem: Problem;
   /** Tries again; null where that makes no sense. */
@@ -59,7 +62,7 @@ export function ProblemCard({ problem, again, start, say }: Props) {
       {problem.retryAfter !== null && <p>{wait > 0 ? words.problem.wait(speech.wait(wait)) : words.problem.waited}</p>}
       {back && <p class="good">{words.problem.back}</p>}
       <div class="row">
-        {again && (
+        {again && !FINAL.has(problem.code) && (
           <button type="button" class="button primary" onClick={again}>
             {words.problem.again}
           </button>

@@ -46,7 +46,7 @@ export function Result({ choice, verdict, model, another }: Props) {
     return () => element?.removeEventListener("durationchange", measure);
   }, [url]);
 
-  const { clip } = choice;
+  const clip = choice.clip && verdict.faces[0]?.time_s !== null;
   const last = Math.max(verdict.duration_s ?? 0, ...verdict.faces.map((face) => face.time_s ?? 0));
   const duration = clip ? Math.max(length, last, 0.1) : null;
   const seek = (to: number) => {
@@ -71,7 +71,7 @@ export function Result({ choice, verdict, model, another }: Props) {
               (
               {interval
                 ? words.result.interval(speech.percent(interval[0]), speech.percent(interval[1]))
-                : words.result.noInterval}
+                : words.result.noInterval(clip)}
               )
             </span>
           </p>

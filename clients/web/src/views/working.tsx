@@ -24,7 +24,7 @@ export function Working({ name, step, cancel }: { name: string; step: Step; canc
       <progress aria-label={working.progress} max={1} value={"share" in step ? step.share : undefined} />
       <p class={step.at === "lost" ? "fault" : undefined}>{texts[step.at]()}</p>
       {/* Read aloud when the kind of work changes, not with every per cent. */}
-      <p class="unseen" role="status" key={step.at}>
+      <p class="unseen" role="status">
         {"share" in step ? "" : texts[step.at]()}
       </p>
       <button type="button" class="button" onClick={cancel}>

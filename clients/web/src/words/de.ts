@@ -62,7 +62,8 @@ export const de: Words = {
   result: {
     probability: (percent) => `${percent} Wahrscheinlichkeit für gefälscht`,
     interval: (low, high) => `95-%-Intervall ${low} bis ${high}, je nach Wahl der Einzelbilder`,
-    noInterval: "ein einzelnes Bild hat kein Intervall; in der schraffierten Mitte können es die Modelle nicht sagen",
+    noInterval: (clip) =>
+      `${clip ? "die Einzelbilder ergeben kein Intervall" : "ein einzelnes Bild hat kein Intervall"}; in der Mitte der Skala können es die Modelle nicht sagen`,
     scale: (percent, low, high) =>
       `Wahrscheinlichkeit für gefälscht ${percent}. Unsicher von ${low} bis ${high}, darunter echt, darüber gefälscht.`,
     another: "Weitere Datei prüfen",
@@ -124,7 +125,7 @@ export const de: Words = {
     seek: (person) => `${person}: Zeit im Clip`,
     value: (time, percent) => (percent === null ? time : `${time}, ${percent} gefälscht`),
     worst: "Verdächtigste Stellen",
-    legend: "Linie: Wahrscheinlichkeit für gefälscht in jedem angesehenen Einzelbild. Schraffiert: unsicher.",
+    legend: "Linie: Wahrscheinlichkeit für gefälscht in jedem angesehenen Einzelbild. Getönt: unsicher.",
     interval: "Band: 95-%-Intervall der Person.",
     cuts: "Senkrecht: Szenenwechsel.",
     hint: "Klicken oder Pfeiltasten verwenden, um an eine Stelle im Clip zu gehen.",

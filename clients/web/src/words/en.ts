@@ -62,7 +62,8 @@ export const en = {
   result: {
     probability: (percent: string) => `${percent} probability of fake`,
     interval: (low: string, high: string) => `95 % interval ${low} to ${high}, over the choice of frames`,
-    noInterval: "one picture has no interval; the shaded middle is where the models cannot tell",
+    noInterval: (clip: boolean) =>
+      `${clip ? "the frames give no interval" : "one picture has no interval"}; in the middle of the scale the models cannot tell`,
     scale: (percent: string, low: string, high: string) =>
       `Probability of fake ${percent}. Uncertain from ${low} to ${high}, real below, fake above.`,
     another: "Judge another file",

@@ -56,7 +56,7 @@ export class Speech {
   }
 
   megabytes(bytes: number): string {
-    return `${this.number(bytes / 2 ** 20, 0)} MiB`;
+    return `${this.number(bytes / 2 ** 20, 0)}\u00a0MiB`;
   }
 
   number(value: number, digits: number): string {
