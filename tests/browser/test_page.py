@@ -10,12 +10,13 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from awarenet.verdict import schema
 from gateway.identity import Role
+from gateway.provenance import ContentCredentials, CredentialAction
 from gateway.settings import Settings
-from gateway.state import State
+from gateway.state import open_state
 from tests.browser.conftest import PHONE, check, enter, give
 from tests.gateway import Gateway
 
@@ -26,9 +27,9 @@ NewContext = Callable[..., BrowserContext]
 
 def key_of(gateway: Gateway, role: Role, **limits: int) -> str:
     """A new key, made as the command line makes it."""
-    state = State.open(Settings.load(state_folder=gateway.state))
+    state = open_state(Settings.load(state_folder=gateway.state))
     _, key = state.keys.create(f"{role.value} {time.monotonic_ns()}", {role}, **limits)
-    state.database.close()
+    state.close()
     return key
 
 
@@ -67,9 +68,9 @@ def test_a_key_that_is_revoked_while_in_use_is_asked_for_again(page: Page, gatew
     key = key_of(gateway, Role.ANALYST)
     enter(page, gateway, key)
     expect(page.get_by_text("Drop a picture or clip here")).to_be_visible()
-    state = State.open(Settings.load(state_folder=gateway.state))
+    state = open_state(Settings.load(state_folder=gateway.state))
     state.keys.revoke(key.split("_")[1])
-    state.database.close()
+    state.close()
     give(page, media / "wall.png")
     expect(page.get_by_role("alert")).to_contain_text("The key is not accepted")
 
@@ -155,6 +156,29 @@ def test_a_picture_can_be_dropped_on_the_page(page: Page, gateway: Gateway, medi
     expect(page.get_by_text("Let go to judge this file")).to_be_visible()
     page.dispatch_event("main", "drop", {"dataTransfer": files})
     expect(page.locator("article")).to_contain_text("dropped.png")
+
+
+def test_content_credentials_stand_beside_the_verdict_as_text(page: Page, gateway: Gateway, media: Path) -> None:
+    credentials = ContentCredentials(
+        "valid",
+        issuer="<b>Made-up</b> Newsroom",
+        actions=(CredentialAction("c2pa.created", "trainedAlgorithmicMedia", "Maker"),),
+        says_ai=True,
+    )
+
+    def add(route: Route) -> None:  # `gateway.provenance` reads them; answers do not have them yet.
+        response = route.fetch()
+        route.fulfill(response=response, json={**response.json(), "content_credentials": credentials.to_dict()})
+
+    page.route("**/v1/detect", add)
+    enter(page, gateway)
+    give(page, media / "wall.png")
+    expect(page.locator("article")).to_have_attribute("data-verdict", "no_face")
+    beside = page.get_by_role("complementary", name="Content credentials")
+    expect(beside).to_contain_text("signed by somebody unknown here")
+    expect(beside).to_contain_text("a trained model made this")
+    expect(beside).to_contain_text("<b>Made-up</b> Newsroom")
+    check(page, "credentials")
 
 
 # Clips.

@@ -56,7 +56,7 @@ export async function judge(
       (lost) => step(lost ? { at: "lost" } : latest),
       signal,
     );
-    if (job.verdict) return job.verdict;
+    if (job.verdict) return { ...job.verdict, content_credentials: job.content_credentials ?? null };
     throw job.problem ? Problem.from(job.problem, job.problem.status ?? null) : new Problem("not_found", 404);
   } finally {
     if (signal.aborted) await gateway.deleteJob(id).catch(() => undefined);

@@ -47,6 +47,7 @@ export interface Verdict {
   duration_s?: number | null;
   scene_cuts_s?: number[];
   skipped?: Record<string, number>;
+  /** Beside the verdict in the answer, and no part of it. */
   content_credentials?: Credentials | null;
 }
 
@@ -76,6 +77,7 @@ export interface Job {
   state: "queued" | "running" | "succeeded" | "failed" | "cancelled";
   progress: number;
   verdict: Verdict | null;
+  content_credentials?: Credentials | null;
   problem: ProblemDetails | null;
 }
 
