@@ -66,13 +66,15 @@ def gateway(start_gateway: StartGateway) -> Iterator[Gateway]:
 
 @pytest.fixture(scope="session")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures, clips and files that are neither."""
+    """Pictures, clips (one of two scenes) and files that are neither."""
     folder = tmp_path_factory.mktemp("media")
     portrait = astronaut()
     save(folder / "portrait.png", portrait)
     save(folder / "two.png", np.concatenate([portrait, portrait[:, ::-1]], axis=1))
     save(folder / "wall.png", np.full((200, 300, 3), 90, np.uint8))
-    save_clip(folder / "clip.mp4", [np.roll(portrait, index, axis=1) for index in range(75)])
+    first = [np.roll(portrait, index, axis=1) for index in range(40)]
+    second = [(frame[:, ::-1] * np.linspace(0.3, 0.7, 512)[:, None]).astype(np.uint8) for frame in first]
+    save_clip(folder / "clip.mp4", first + second)
     save_clip(folder / "long.mp4", [portrait[:480]] * 750)
     (folder / "notes.txt").write_text("neither a picture nor a clip")
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")

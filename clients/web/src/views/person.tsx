@@ -32,7 +32,7 @@ export function PersonCard({ person, verdict, model, duration, cursor }: Props) 
         </h4>
         <p>
           <Badge word={person.word} /> <strong>{speech.percent(person.probability)}</strong>
-          {low !== null && <span class="soft"> ({speech.percent(low) + " – " + speech.percent(high)})</span>}
+          {low !== null && <span class="soft"> ({speech.ends(low, high).join(" – ")})</span>}
         </p>
       </div>
       {clip && (

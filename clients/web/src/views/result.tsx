@@ -70,7 +70,7 @@ export function Result({ choice, verdict, model, another }: Props) {
             <span class="soft">
               (
               {interval
-                ? words.result.interval(speech.percent(interval[0]), speech.percent(interval[1]))
+                ? words.result.interval(...speech.ends(...interval))
                 : words.result.noInterval(clip)}
               )
             </span>

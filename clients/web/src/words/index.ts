@@ -39,6 +39,13 @@ export class Speech {
     return `${this.number(100 * probability, probability < 0.1 || probability > 0.9 ? 1 : 0)} %`;
   }
 
+  /** An interval of probabilities, as fine as it takes for its ends to differ. */
+  ends(low: number, high: number): [string, string] {
+    const rough: [string, string] = [this.percent(low), this.percent(high)];
+    if (rough[0] !== rough[1]) return rough;
+    return [`${this.number(100 * low, 1)} %`, `${this.number(100 * high, 1)} %`];
+  }
+
   /** How much of something is done. */
   share(done: number): string {
     return `${this.number(100 * done, 0)} %`;
