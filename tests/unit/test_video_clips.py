@@ -237,7 +237,6 @@ def decode(path: Path) -> tuple[list[Frame], list[str]]:
         (".mp4", "libx264"),
         (".mkv", "libx265"),
         (".webm", "libvpx-vp9"),
-        (".webm", "libsvtav1"),
         (".avi", "mpeg4"),
         (".mkv", "ffv1"),
     ],
