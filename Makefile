@@ -92,9 +92,10 @@ models: $(VENV)/dev.stamp ## calibrate, stack and export RUN into model_reposito
 bench: $(VENV)/dev.stamp ## measure; prints a table and writes build/bench.json
 	$(BIN)/python -m benchmarks $(ARGS)
 
-lock: pyproject.toml ## resolve constraints.txt anew
+lock: pyproject.toml ## bring constraints.txt up to pyproject.toml; `rm constraints.txt` first to renew every version
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/pip install --quiet uv
+	test ! -f constraints.txt || cp constraints.txt constraints.lock
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.10 --all-extras --no-annotate --no-header \
 		pyproject.toml --output-file constraints.lock
 	{ echo '# Every version that is installed, for Python 3.10 to 3.12 on Linux. Made by `make lock`; do not edit.'; \
