@@ -51,555 +51,680 @@ const char* get_leaf_output_type(void) {
 
 void predict(union Entry* data, int pred_margin, double* result) {
   unsigned int tmp;
-  if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.06933473423123358292) ) ) {
-    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.3733722567558288019) ) ) {
-      if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.087556838989258701) ) ) {
-        result[0] += -0.04285714285714286;
-      } else {
-        result[0] += -0.13491525423728815;
-      }
+  if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.00000001800250948e-35) ) ) {
+    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7915587127208708607) ) ) {
+      result[0] += -0.15714285714285714;
     } else {
-      result[0] += -0.03132530120481928;
+      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.0611506476998329232) ) ) {
+        result[0] += -0.0367816091954023;
+      } else {
+        result[0] += -0.12432432432432433;
+      }
     }
   } else {
-    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.386824667453766091) ) ) {
-      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.141934394836426669) ) ) {
-        result[0] += 0.01258741258741259;
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
+      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.04118800349533558586) ) ) {
+        result[0] += -0.034999999999999996;
       } else {
-        if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.1667584851384162625) ) ) {
-          result[0] += -0.03132530120481928;
+        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05194954201579094627) ) ) {
+          result[0] += 0.09777777777777778;
         } else {
-          result[0] += 0.10515463917525775;
+          result[0] += 0.01935483870967742;
         }
       }
     } else {
-      result[0] += 0.1669724770642202;
+      result[0] += 0.17256317689530687;
     }
   }
-  if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.06933473423123358292) ) ) {
-    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.3733722567558288019) ) ) {
-      if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.087556838989258701) ) ) {
-        result[0] += -0.03889473961535144;
-      } else {
-        result[0] += -0.12217356567957388;
-      }
+  if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.0120205660350620764) ) ) {
+    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7162165939807890735) ) ) {
+      result[0] += -0.1387187651669751;
     } else {
-      result[0] += -0.02827527391833433;
+      result[0] += -0.041309750187588395;
     }
   } else {
-    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.20582365989685103) ) ) {
-      if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.05481922626495360634) ) ) {
-        result[0] += -0.02827527391833433;
-      } else {
-        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.141934394836426669) ) ) {
-          result[0] += 0.03536913179325728;
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
+      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.04118800349533558586) ) ) {
+        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.040132284164429599) ) ) {
+          result[0] += 0.03338746054634897;
         } else {
-          result[0] += 0.10261466122684633;
+          result[0] += -0.041309750187588395;
+        }
+      } else {
+        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05194954201579094627) ) ) {
+          result[0] += 0.0863252762880945;
+        } else {
+          result[0] += 0.03338746054634897;
         }
       }
     } else {
-      result[0] += 0.16603466087316313;
+      result[0] += 0.15674246773450293;
     }
   }
-  if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.06933473423123358292) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.099673032760619895) ) ) {
-      result[0] += -0.12769049956340195;
+  if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.00000001800250948e-35) ) ) {
+    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7915587127208708607) ) ) {
+      result[0] += -0.13097477686110096;
     } else {
-      if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.3916885554790497381) ) ) {
-        if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.3397052884101867121) ) ) {
-          result[0] += -0.09777893713498026;
+      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.0611506476998329232) ) ) {
+        result[0] += -0.030486581129177154;
+      } else {
+        result[0] += -0.10886823071479704;
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
+      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.04118800349533558586) ) ) {
+        result[0] += -0.030486581129177154;
+      } else {
+        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05194954201579094627) ) ) {
+          result[0] += 0.08115740938547497;
         } else {
-          if ( LIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.0883694887161254744) ) ) {
-            result[0] += -0.065448191826791;
+          result[0] += 0.014431408669774187;
+        }
+      }
+    } else {
+      result[0] += 0.14418212642470887;
+    }
+  }
+  if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.0120205660350620764) ) ) {
+    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7915587127208708607) ) ) {
+      result[0] += -0.12096658270290417;
+    } else {
+      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.0611506476998329232) ) ) {
+        result[0] += -0.024741764129139004;
+      } else {
+        result[0] += -0.10036815051989288;
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
+      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.04118800349533558586) ) ) {
+        result[0] += -0.02346119374152751;
+      } else {
+        result[0] += 0.04841921236228965;
+      }
+    } else {
+      if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
+        result[0] += 0.0988953847271489;
+      } else {
+        result[0] += 0.15791828363956886;
+      }
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.100100040435791238) ) ) {
+    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.6456972360610960804) ) ) {
+      result[0] += -0.10600404321363442;
+    } else {
+      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03718137927353382804) ) ) {
+        result[0] += 0.06607372055698733;
+      } else {
+        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.48527765274047896) ) ) {
+          result[0] += -0.07623632503436074;
+        } else {
+          if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.4145689159631728571) ) ) {
+            result[0] += -0.05809293610741652;
           } else {
-            result[0] += 0.008444096366809793;
-          }
-        }
-      } else {
-        result[0] += 0.008444096366809793;
-      }
-    }
-  } else {
-    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.336873829364776833) ) ) {
-      result[0] += 0.03308034982027018;
-    } else {
-      result[0] += 0.1394785066862427;
-    }
-  }
-  if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.06933473423123358292) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.099673032760619895) ) ) {
-      result[0] += -0.1174897493078348;
-    } else {
-      result[0] += -0.0451601864750564;
-    }
-  } else {
-    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.20582365989685103) ) ) {
-      if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.05481922626495360634) ) ) {
-        result[0] += -0.03481953819143131;
-      } else {
-        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.608351826667786089) ) ) {
-          result[0] += 0.012491224093551124;
-        } else {
-          if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04866491258144379356) ) ) {
-            result[0] += 0.12234912157995488;
-          } else {
-            result[0] += 0.037012851025345066;
-          }
-        }
-      }
-    } else {
-      result[0] += 0.14341300304343882;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.6702494025230408825) ) ) {
-    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.3733722567558288019) ) ) {
-      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.02426020987331866871) ) ) {
-        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.087556838989258701) ) ) {
-          result[0] += -0.021736619355714096;
-        } else {
-          result[0] += -0.09771283866721955;
-        }
-      } else {
-        result[0] += -0.0033191896204663404;
-      }
-    } else {
-      result[0] += -0.0033191896204663404;
-    }
-  } else {
-    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.36167538166046187) ) ) {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05497838370501995781) ) ) {
-        result[0] += 0.08551857914591567;
-      } else {
-        result[0] += -0.0024308129500233548;
-      }
-    } else {
-      result[0] += 0.13825723799891973;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.6702494025230408825) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.099673032760619895) ) ) {
-      result[0] += -0.10254433838933869;
-    } else {
-      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.008844292489811779803) ) ) {
-        result[0] += -0.05296576584706796;
-      } else {
-        result[0] += 0.0038236985894228082;
-      }
-    }
-  } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.20582365989685103) ) ) {
-      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.141934394836426669) ) ) {
-        if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)334.5333251953125568) ) ) {
-          result[0] += 0.0038236985894228082;
-        } else {
-          result[0] += 0.11192647886030249;
-        }
-      } else {
-        result[0] += 0.10817947305993357;
-      }
-    } else {
-      result[0] += 0.1272552070275263;
-    }
-  }
-  if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.06933473423123358292) ) ) {
-    if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.9982262551784514271) ) ) {
-      result[0] += -0.09515629698090942;
-    } else {
-      result[0] += -0.03208759262190366;
-    }
-  } else {
-    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.386824667453766091) ) ) {
-      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.141934394836426669) ) ) {
-        result[0] += -0.0010844282111750027;
-      } else {
-        if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04814453609287739494) ) ) {
-          result[0] += 0.10897484702983183;
-        } else {
-          if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.6702494025230408825) ) ) {
-            result[0] += -0.023059866160802567;
-          } else {
-            result[0] += 0.09605708768595758;
+            result[0] += 0.0257174739925026;
           }
         }
       }
-    } else {
-      result[0] += 0.10897484702983183;
-    }
-  }
-  if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.06933473423123358292) ) ) {
-    if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.9982262551784514271) ) ) {
-      result[0] += -0.08863931454029667;
-    } else {
-      result[0] += -0.02907617332627817;
     }
   } else {
-    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.20582365989685103) ) ) {
-      if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.05481922626495360634) ) ) {
-        result[0] += -0.02907617332627817;
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.866917967796326128) ) ) {
+      result[0] += 0.06607372055698733;
+    } else {
+      result[0] += 0.143213127653794;
+    }
+  }
+  if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.00000001800250948e-35) ) ) {
+    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7915587127208708607) ) ) {
+      result[0] += -0.10523913671479129;
+    } else {
+      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.0611506476998329232) ) ) {
+        result[0] += -0.023089751422461436;
       } else {
-        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.141934394836426669) ) ) {
-          result[0] += 0.01619491936397252;
+        result[0] += -0.08970772674445432;
+      }
+    }
+  } else {
+    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.088416337966919389) ) ) {
+      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.04118800349533558586) ) ) {
+        result[0] += -0.023089751422461436;
+      } else {
+        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05093858391046524742) ) ) {
+          result[0] += 0.07461725329593838;
         } else {
-          if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.6702494025230408825) ) ) {
-            result[0] += 0.034691130297571385;
+          result[0] += 0.018945117919657525;
+        }
+      }
+    } else {
+      result[0] += 0.12486199589645203;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.100100040435791238) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7162165939807890735) ) ) {
+      result[0] += -0.09518366589040819;
+    } else {
+      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03718137927353382804) ) ) {
+        result[0] += 0.055377550128544686;
+      } else {
+        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.48527765274047896) ) ) {
+          result[0] += -0.07259696361510458;
+        } else {
+          if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.4145689159631728571) ) ) {
+            result[0] += -0.0492071454747674;
           } else {
-            result[0] += 0.11561897377106722;
+            result[0] += 0.01938510761222843;
           }
         }
       }
-    } else {
-      result[0] += 0.11561897377106722;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.6702494025230408825) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.099673032760619895) ) ) {
-      result[0] += -0.08578190812843163;
-    } else {
-      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.008844292489811779803) ) ) {
-        if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.02725970093160867344) ) ) {
-          result[0] += -0.057723806068467026;
-        } else {
-          result[0] += 0.005986504580277033;
-        }
-      } else {
-        result[0] += 0.005986504580277033;
-      }
     }
   } else {
-    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.36167538166046187) ) ) {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05421424284577370384) ) ) {
-        result[0] += 0.06647975975546629;
-      } else {
-        result[0] += 0.005986504580277033;
-      }
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.866917967796326128) ) ) {
+      result[0] += 0.055377550128544686;
     } else {
-      result[0] += 0.11471874984766216;
+      result[0] += 0.1298577635297773;
     }
   }
-  if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.06933473423123358292) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.37867152690887429) ) ) {
-      result[0] += -0.10432071651779834;
+  if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.00000001800250948e-35) ) ) {
+    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7915587127208708607) ) ) {
+      result[0] += -0.09251662393471266;
     } else {
-      if ( LIKELY( !(data[3].missing != -1) || (data[3].fvalue <= (double)0.5223935842514039196) ) ) {
-        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05634178034961224296) ) ) {
-          result[0] += -0.02901416898694588;
-        } else {
-          result[0] += -0.07135578245224107;
-        }
-      } else {
-        result[0] += 0.023636777415324245;
-      }
+      result[0] += -0.027757999886909454;
     }
   } else {
-    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.20582365989685103) ) ) {
-      if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.1692448407411575595) ) ) {
-        result[0] += 0.07659243814988789;
+    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.088416337966919389) ) ) {
+      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04355636797845364311) ) ) {
+        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3810992687940598089) ) ) {
+          result[0] += 0.10883942322805279;
+        } else {
+          result[0] += -0.014329014082869138;
+        }
       } else {
-        result[0] += 0.023636777415324245;
+        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.869249582290650302) ) ) {
+          result[0] += 0.019927035445890057;
+        } else {
+          result[0] += -0.027757999886909454;
+        }
       }
     } else {
-      result[0] += 0.10586855915796495;
+      result[0] += 0.1127941631240536;
     }
   }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.336873829364776833) ) ) {
-    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.3733722567558288019) ) ) {
-      if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.417242944240569846) ) ) {
-        result[0] += -0.101900812281216;
-      } else {
-        result[0] += -0.03876447009556201;
-      }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.273612797260284646) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.6456972360610960804) ) ) {
+      result[0] += -0.08073079171364009;
     } else {
-      if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.238126970827579526) ) ) {
-        result[0] += 0.037088464801629924;
+      if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.6233789920806883655) ) ) {
+        result[0] += -0.04978127766941239;
       } else {
-        if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)334.5333251953125568) ) ) {
-          result[0] += -0.03876447009556201;
+        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.812610149383545366) ) ) {
+          result[0] += -0.019853097102929228;
         } else {
-          result[0] += 0.03863422599962632;
+          result[0] += 0.018309032408419294;
         }
       }
     }
   } else {
-    if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)1.27129262685775779) ) ) {
-      result[0] += 0.03863422599962632;
-    } else {
-      result[0] += 0.12102040123329223;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.6702494025230408825) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.099673032760619895) ) ) {
-      result[0] += -0.07179102355097888;
-    } else {
-      if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.9830435216426848255) ) ) {
-        result[0] += -0.05323376597573975;
+    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
+      if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)302.9000091552734943) ) ) {
+        result[0] += 0.018309032408419294;
       } else {
-        result[0] += -0.010800369131530808;
-      }
-    }
-  } else {
-    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.066168785095215288) ) ) {
-      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.141934394836426669) ) ) {
-        if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03747559897601605156) ) ) {
-          result[0] += 0.08521428788878721;
-        } else {
-          result[0] += -0.010800369131530808;
-        }
-      } else {
-        result[0] += 0.08506987462888305;
+        result[0] += 0.09923627581708755;
       }
     } else {
-      result[0] += 0.11206190809075961;
+      result[0] += 0.12737441466883434;
     }
   }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.336873829364776833) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.099673032760619895) ) ) {
-      result[0] += -0.06718656339427434;
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7162165939807890735) ) ) {
+      result[0] += -0.07843351897251283;
     } else {
-      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.008844292489811779803) ) ) {
-        if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.4990453124046325128) ) ) {
-          result[0] += -0.05969123354676115;
-        } else {
-          result[0] += -0.017147121325256264;
-        }
+      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03718137927353382804) ) ) {
+        result[0] += 0.06620250326772113;
       } else {
-        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.86395514011383101) ) ) {
-          result[0] += -0.017147121325256264;
-        } else {
-          result[0] += 0.031039787045829038;
-        }
-      }
-    }
-  } else {
-    if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)1.27129262685775779) ) ) {
-      result[0] += 0.031039787045829038;
-    } else {
-      result[0] += 0.1149660928975866;
-    }
-  }
-  if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.06933473423123358292) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.37867152690887429) ) ) {
-      result[0] += -0.08755805208300543;
-    } else {
-      result[0] += -0.021741601623202187;
-    }
-  } else {
-    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.36167538166046187) ) ) {
-      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04570737108588219383) ) ) {
-        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.617632150650024858) ) ) {
-          if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5979005992412568249) ) ) {
-            result[0] += -0.021741601623202187;
+        if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)287.3000030517578693) ) ) {
+          if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.2470704913139343539) ) ) {
+            result[0] += 0.08373880403335832;
           } else {
-            result[0] += 0.04013812867757873;
+            result[0] += -0.042108480838556554;
           }
         } else {
-          result[0] += 0.09644118416552933;
-        }
-      } else {
-        result[0] += -0.001848485323933855;
-      }
-    } else {
-      result[0] += 0.09644118416552933;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.336873829364776833) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.37867152690887429) ) ) {
-      result[0] += -0.08338845734024258;
-    } else {
-      if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-1.464091897010803001) ) ) {
-        result[0] += -0.06578015066843292;
-      } else {
-        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4045275449752808172) ) ) {
-          result[0] += -0.00692616462766372;
-        } else {
-          result[0] += -0.04407824991954229;
-        }
-      }
-    }
-  } else {
-    if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)1.27129262685775779) ) ) {
-      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.244237661361695224) ) ) {
-        result[0] += -0.00692616462766372;
-      } else {
-        result[0] += 0.08512780651435709;
-      }
-    } else {
-      result[0] += 0.10965486249961678;
-    }
-  }
-  if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.06933473423123358292) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.417242944240569846) ) ) {
-      result[0] += -0.08281066638135534;
-    } else {
-      result[0] += -0.018915914548948403;
-    }
-  } else {
-    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.066168785095215288) ) ) {
-      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.141934394836426669) ) ) {
-        if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03707671724259854057) ) ) {
-          result[0] += 0.06273441005649423;
-        } else {
-          result[0] += -0.015827422780705706;
-        }
-      } else {
-        if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.1667584851384162625) ) ) {
-          result[0] += -0.018915914548948403;
-        } else {
-          result[0] += 0.06372876260404953;
-        }
-      }
-    } else {
-      result[0] += 0.10155806977567597;
-    }
-  }
-  if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)1.015960693359375222) ) ) {
-    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.06933473423123358292) ) ) {
-      if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-1.464091897010803001) ) ) {
-        result[0] += -0.08139568619468912;
-      } else {
-        result[0] += -0.028111164664441912;
-      }
-    } else {
-      if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)300.3000030517578693) ) ) {
-        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.496841073036194292) ) ) {
-          result[0] += -0.009349519188387181;
-        } else {
-          result[0] += 0.05906555767242808;
-        }
-      } else {
-        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.959119558334351474) ) ) {
-          result[0] += -0.028111164664441912;
-        } else {
-          result[0] += 0.046459361451502305;
-        }
-      }
-    }
-  } else {
-    result[0] += 0.05906555767242808;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.36167538166046187) ) ) {
-    if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.3733722567558288019) ) ) {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05513315089046955803) ) ) {
-        result[0] += -0.01336958359708032;
-      } else {
-        result[0] += -0.06954711759697826;
-      }
-    } else {
-      if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)280.3666534423828693) ) ) {
-        if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.3705436736345290583) ) ) {
-          result[0] += -0.01336958359708032;
-        } else {
-          result[0] += 0.07482991827922286;
-        }
-      } else {
-        if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.1467000469565391818) ) ) {
-          result[0] += 0.06944229002333475;
-        } else {
-          result[0] += -0.010833250241109251;
-        }
-      }
-    }
-  } else {
-    result[0] += 0.08588019285414811;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.36167538166046187) ) ) {
-    if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.4185631275177001398) ) ) {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05513315089046955803) ) ) {
-        result[0] += -0.013268386672178443;
-      } else {
-        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)5.557348489761353427) ) ) {
-          if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.2124511748552322665) ) ) {
-            result[0] += -0.04868925565236105;
+          if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.00000001800250948e-35) ) ) {
+            result[0] += -0.04359854269342249;
           } else {
-            result[0] += -0.13327563515770646;
+            result[0] += 0.0008811117852494479;
           }
-        } else {
-          result[0] += 6.417048921002225e-05;
-        }
-      }
-    } else {
-      if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.1661138311028480807) ) ) {
-        result[0] += 0.06752745313227042;
-      } else {
-        result[0] += 6.417048921002225e-05;
-      }
-    }
-  } else {
-    result[0] += 0.08290579287907826;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.386824667453766091) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.417242944240569846) ) ) {
-      result[0] += -0.07410425635902039;
-    } else {
-      if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-1.464091897010803001) ) ) {
-        result[0] += -0.05658048509217481;
-      } else {
-        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4045275449752808172) ) ) {
-          result[0] += -0.004108108183958919;
-        } else {
-          result[0] += -0.0412500875409743;
         }
       }
     }
   } else {
-    if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)1.27129262685775779) ) ) {
-      if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)300.3000030517578693) ) ) {
-        result[0] += 0.067894696771142;
+    result[0] += 0.09683696894154538;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7915587127208708607) ) ) {
+      if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)329.7666625976563068) ) ) {
+        result[0] += -0.0906044987794838;
       } else {
-        result[0] += -0.004108108183958919;
+        result[0] += -0.0354811055534545;
       }
     } else {
-      result[0] += 0.10110737414600196;
+      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.01442051911726594145) ) ) {
+        result[0] += -0.0354811055534545;
+      } else {
+        result[0] += 0.014924958611370949;
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
+      if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)302.0333404541016193) ) ) {
+        result[0] += 0.014924958611370949;
+      } else {
+        result[0] += 0.10371752030641182;
+      }
+    } else {
+      result[0] += 0.1206342046785882;
     }
   }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.066168785095215288) ) ) {
-    if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.008844292489811779803) ) ) {
-      result[0] += -0.02587087273833539;
-    } else {
-      if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.099673032760619895) ) ) {
-        result[0] += -0.02587087273833539;
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7915587127208708607) ) ) {
+      if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)329.7666625976563068) ) ) {
+        result[0] += -0.08581703633113386;
       } else {
-        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.86395514011383101) ) ) {
-          result[0] += -0.008711991845389204;
-        } else {
-          if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04222824983298779228) ) ) {
-            result[0] += 0.08611164136736216;
+        result[0] += -0.032195328347557305;
+      }
+    } else {
+      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.01442051911726594145) ) ) {
+        result[0] += -0.032195328347557305;
+      } else {
+        result[0] += 0.01346134099415288;
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
+      if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)302.0333404541016193) ) ) {
+        result[0] += 0.01346134099415288;
+      } else {
+        result[0] += 0.09929510837926137;
+      }
+    } else {
+      result[0] += 0.11749867214053865;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.196608126163482444) ) ) {
+      result[0] += -0.08534432743625246;
+    } else {
+      if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)279.5000000000000568) ) ) {
+        result[0] += 0.08380708979674305;
+      } else {
+        if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.6745877861976624645) ) ) {
+          if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.0120205660350620764) ) ) {
+            result[0] += -0.04319702020160822;
           } else {
-            if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.6702494025230408825) ) ) {
-              result[0] += -0.0016378113068762905;
+            if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.895961999893189365) ) ) {
+              result[0] += 0.018126351240203974;
             } else {
-              result[0] += 0.07018446287155125;
+              result[0] += -0.04319702020160822;
+            }
+          }
+        } else {
+          result[0] += 0.018126351240203974;
+        }
+      }
+    }
+  } else {
+    result[0] += 0.08405804557247942;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.196608126163482444) ) ) {
+      result[0] += -0.08100328022351426;
+    } else {
+      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.0572750717401504586) ) ) {
+        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4106345772743225653) ) ) {
+          result[0] += 0.003114941575190336;
+        } else {
+          result[0] += -0.07106930302093649;
+        }
+      } else {
+        result[0] += -0.04176437474344748;
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
+      if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)302.0333404541016193) ) ) {
+        result[0] += 0.003114941575190336;
+      } else {
+        result[0] += 0.09179524417850517;
+      }
+    } else {
+      result[0] += 0.11287484510647255;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.088416337966919389) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.6456972360610960804) ) ) {
+      result[0] += -0.0554227104712731;
+    } else {
+      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04361857660114765861) ) ) {
+        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.175539493560791904) ) ) {
+          if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5845757424831391491) ) ) {
+            if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03718137927353382804) ) ) {
+              result[0] += 0.05723337665997702;
+            } else {
+              result[0] += -0.0554227104712731;
+            }
+          } else {
+            result[0] += 0.0704253987870469;
+          }
+        } else {
+          result[0] += 0.08464724249909208;
+        }
+      } else {
+        result[0] += -0.009475841250670029;
+      }
+    }
+  } else {
+    result[0] += 0.08464724249909208;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.866917967796326128) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.9905906617641447864) ) ) {
+      result[0] += -0.06548670692132934;
+    } else {
+      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04361857660114765861) ) ) {
+        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.175539493560791904) ) ) {
+          if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5845757424831391491) ) ) {
+            result[0] += -0.02182438411759393;
+          } else {
+            result[0] += 0.06401444521595061;
+          }
+        } else {
+          result[0] += 0.09834691749767384;
+        }
+      } else {
+        if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)280.3666534423828693) ) ) {
+          result[0] += 0.07951499532887313;
+        } else {
+          result[0] += -0.01832595716943212;
+        }
+      }
+    }
+  } else {
+    result[0] += 0.09834691749767384;
+  }
+  if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.00000001800250948e-35) ) ) {
+    result[0] += -0.03343074846755431;
+  } else {
+    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
+      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.869249582290650302) ) ) {
+        if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.1692448407411575595) ) ) {
+          result[0] += 0.10380463653829729;
+        } else {
+          if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.2185814380645752231) ) ) {
+            result[0] += -0.02385943896492431;
+          } else {
+            if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)294.2333221435547443) ) ) {
+              result[0] += 0.07115943007029278;
+            } else {
+              result[0] += 0.009833868498160854;
+            }
+          }
+        }
+      } else {
+        result[0] += -0.03343074846755431;
+      }
+    } else {
+      result[0] += 0.10715437660359578;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.301500320434570757) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.196608126163482444) ) ) {
+      result[0] += -0.06887018661858417;
+    } else {
+      if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.6666330099105836071) ) ) {
+        if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)280.3666534423828693) ) ) {
+          result[0] += 0.027030533799315803;
+        } else {
+          if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.0120205660350620764) ) ) {
+            result[0] += -0.032642355884530475;
+          } else {
+            if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.895961999893189365) ) ) {
+              result[0] += 0.025240291539932454;
+            } else {
+              result[0] += -0.032642355884530475;
+            }
+          }
+        }
+      } else {
+        result[0] += 0.027030533799315803;
+      }
+    }
+  } else {
+    result[0] += 0.10084101167786866;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.301500320434570757) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.196608126163482444) ) ) {
+      result[0] += -0.06521053646532259;
+    } else {
+      if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.6666330099105836071) ) ) {
+        result[0] += -0.01048541353739986;
+      } else {
+        if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)287.3000030517578693) ) ) {
+          result[0] += 0.06895593121545122;
+        } else {
+          if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04372419975697994926) ) ) {
+            if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.261071801185608354) ) ) {
+              result[0] += -0.01048541353739986;
+            } else {
+              result[0] += 0.09076620695656423;
+            }
+          } else {
+            result[0] += -0.01048541353739986;
+          }
+        }
+      }
+    }
+  } else {
+    result[0] += 0.09874468405887443;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.196608126163482444) ) ) {
+      result[0] += -0.06167444926501108;
+    } else {
+      if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)279.5000000000000568) ) ) {
+        result[0] += 0.07960987997474178;
+      } else {
+        if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03718137927353382804) ) ) {
+          if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4106345772743225653) ) ) {
+            result[0] += 0.08206409508970064;
+          } else {
+            result[0] += -0.026415544497433902;
+          }
+        } else {
+          if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.00000001800250948e-35) ) ) {
+            result[0] += -0.023960549054111418;
+          } else {
+            result[0] += 0.00619292094865283;
+          }
+        }
+      }
+    }
+  } else {
+    result[0] += 0.10211449365698816;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.196608126163482444) ) ) {
+      result[0] += -0.05825446689262587;
+    } else {
+      if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)279.5000000000000568) ) ) {
+        result[0] += 0.07329499146662179;
+      } else {
+        if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.6666330099105836071) ) ) {
+          result[0] += -0.013395380455358655;
+        } else {
+          if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)287.3000030517578693) ) ) {
+            result[0] += 0.06661594945839906;
+          } else {
+            if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)301.1666717529297443) ) ) {
+              result[0] += -0.013395380455358655;
+            } else {
+              result[0] += 0.03294072846161747;
             }
           }
         }
       }
     }
   } else {
-    result[0] += 0.09179779256956175;
+    result[0] += 0.10056207597655005;
   }
-  if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)1.015960693359375222) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.417242944240569846) ) ) {
-      result[0] += -0.06947438606351024;
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.196608126163482444) ) ) {
+      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04770461097359657981) ) ) {
+        result[0] += -0.026238833942240053;
+      } else {
+        result[0] += -0.09205123197709367;
+      }
     } else {
-      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)5.557348489761353427) ) ) {
-        if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.2250117287039757052) ) ) {
-          if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.06372461095452310043) ) ) {
-            result[0] += -0.01855000712183553;
-          } else {
-            result[0] += -0.0679320957595873;
-          }
+      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03718137927353382804) ) ) {
+        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4106345772743225653) ) ) {
+          result[0] += 0.07469795218046317;
         } else {
-          if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.436501145362854448) ) ) {
-            result[0] += -0.01855000712183553;
-          } else {
-            result[0] += 0.03351759450130672;
-          }
+          result[0] += -0.02554831466248307;
         }
       } else {
-        result[0] += 0.04716745070983933;
+        if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)280.3666534423828693) ) ) {
+          result[0] += 0.06060838439668353;
+        } else {
+          result[0] += -0.007361823102522522;
+        }
       }
     }
   } else {
-    result[0] += 0.04716745070983933;
+    result[0] += 0.09907099761178374;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.6456972360610960804) ) ) {
+      if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)304.6333465576172443) ) ) {
+        result[0] += -0.061716749207048116;
+      } else {
+        if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.1978501453995704928) ) ) {
+          result[0] += 0.0017512123547796365;
+        } else {
+          if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.115771055221558505) ) ) {
+            result[0] += 0.0017512123547796365;
+          } else {
+            result[0] += -0.07652480926348235;
+          }
+        }
+      }
+    } else {
+      if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)280.3666534423828693) ) ) {
+        result[0] += 0.08427597654555631;
+      } else {
+        result[0] += 0.0017512123547796365;
+      }
+    }
+  } else {
+    result[0] += 0.0976263507112966;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.196608126163482444) ) ) {
+      result[0] += -0.049037026344094244;
+    } else {
+      if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)1.064028203487396462) ) ) {
+        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.06411944329738618331) ) ) {
+          if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.408059120178223544) ) ) {
+            if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)301.1666717529297443) ) ) {
+              result[0] += 0.0055320367283619686;
+            } else {
+              result[0] += -0.049037026344094244;
+            }
+          } else {
+            result[0] += 0.024160523494693654;
+          }
+        } else {
+          result[0] += -0.04692811458116088;
+        }
+      } else {
+        result[0] += 0.03198437702527327;
+      }
+    }
+  } else {
+    result[0] += 0.09621526502033333;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.797012090682983176) ) ) {
+      result[0] += -0.09198048628653573;
+    } else {
+      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.01442051911726594145) ) ) {
+        if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)298.5666656494141193) ) ) {
+          if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.4597862213850020807) ) ) {
+            result[0] += -0.09198048628653573;
+          } else {
+            result[0] += -0.004146420939418669;
+          }
+        } else {
+          result[0] += -0.0009575458429972178;
+        }
+      } else {
+        if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)280.3666534423828693) ) ) {
+          result[0] += 0.08306705736376216;
+        } else {
+          result[0] += 0.005638324138046283;
+        }
+      }
+    }
+  } else {
+    result[0] += 0.09482667523904958;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
+    if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-1.535797536373138206) ) ) {
+      result[0] += -0.06443080011510188;
+    } else {
+      if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.00000001800250948e-35) ) ) {
+        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.555765390396119052) ) ) {
+          if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03604424931108952262) ) ) {
+            result[0] += 0.014488761314299915;
+          } else {
+            result[0] += -0.039556665177253224;
+          }
+        } else {
+          if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05604153499007225731) ) ) {
+            result[0] += 0.014488761314299915;
+          } else {
+            result[0] += -0.044642364442693386;
+          }
+        }
+      } else {
+        result[0] += 0.014488761314299915;
+      }
+    }
+  } else {
+    result[0] += 0.09345110756448215;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.797012090682983176) ) ) {
+      result[0] += -0.08873253119037046;
+    } else {
+      if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.9093303978443146862) ) ) {
+        result[0] += -0.007496379886219037;
+      } else {
+        if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.224564455449581174) ) ) {
+          if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.201167151331901578) ) ) {
+            result[0] += 0.05115216401183009;
+          } else {
+            result[0] += -0.007496379886219037;
+          }
+        } else {
+          if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3495256900787354071) ) ) {
+            result[0] += 0.07427350773873903;
+          } else {
+            result[0] += -0.00032089727592766293;
+          }
+        }
+      }
+    }
+  } else {
+    result[0] += 0.09208048093374085;
   }
   
   // Apply base_scores
