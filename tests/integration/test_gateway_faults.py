@@ -21,7 +21,6 @@ from tests.integration.test_gateway import finished, other, problem
 from tests.samples import astronaut, save_clip
 from tests.serving import connect, eventually, segments
 
-
 NUMBERS = itertools.count(1000)
 
 
