@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
@@ -23,6 +26,12 @@ from gateway.identity import (
 
 _FAILURES_PER_MINUTE: Final = 30
 """Wrong credentials from one address; beyond it the address waits, whatever it sends."""
+
+REMEMBERED_S: Final = 1.0
+"""Seconds for which a credential that was good is taken as good: asking the database costs more than all the rest of a
+small request. A key that is revoked, and a token that expires, end at most so much later."""
+
+_MOST_KNOWN: Final = 10_000
 
 _API_KEY: Final = APIKeyHeader(name="X-API-Key", auto_error=False, description="An API key.")
 _BEARER: Final = HTTPBearer(auto_error=False, description="A token of a trusted OpenID Connect issuer.")
@@ -52,6 +61,7 @@ class Access:
         self._rates = rates
         self._quotas = quotas
         self._requests_per_day = requests_per_day
+        self._known: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
         self._failures = RateLimiter(_FAILURES_PER_MINUTE, _FAILURES_PER_MINUTE)
 
     async def admit(
@@ -70,7 +80,16 @@ class Access:
             Forbidden: Their roles do not allow it.
             TooManyRequests: Their rate or quota is used up.
         """
-        return await asyncio.to_thread(self._admit, headers, address, permission, cost)
+        credential = _digest(headers)
+        principal = self._remembered(credential)
+        if principal is None:
+            principal = await asyncio.to_thread(self._identify, headers, address)
+            self._known[credential] = principal, time.monotonic()
+            while len(self._known) > _MOST_KNOWN:
+                self._known.popitem(last=False)
+        authorise(principal, permission)
+        await self.spend(principal, cost)
+        return principal
 
     async def spend(self, principal: Principal, cost: int) -> None:
         """Counts more work of a request that was let in.
@@ -78,18 +97,23 @@ class Access:
         Raises:
             TooManyRequests: Their rate or quota is used up.
         """
-        if cost > 0:
-            await asyncio.to_thread(self._spend, principal, cost)
+        if cost <= 0:
+            return
+        self._rates.take(principal.counted_as, per_minute=principal.requests_per_minute, cost=cost)
+        limit = principal.requests_per_day if principal.requests_per_day is not None else self._requests_per_day
+        if limit is not None:
+            await asyncio.to_thread(self._quotas.spend, principal.subject, limit, cost)
 
-    def _admit(self, headers: Mapping[str, str], address: str, permission: Permission, cost: int) -> Principal:
+    def _remembered(self, credential: bytes) -> Principal | None:
+        principal, since = self._known.get(credential, (None, 0.0))
+        return principal if time.monotonic() - since < REMEMBERED_S else None
+
+    def _identify(self, headers: Mapping[str, str], address: str) -> Principal:
         try:
-            principal = self._authenticate(headers)
+            return self._authenticate(headers)
         except Unauthorised:
             self._failures.take(address)
             raise
-        authorise(principal, permission)
-        self._spend(principal, cost)
-        return principal
 
     def _authenticate(self, headers: Mapping[str, str]) -> Principal:
         if key := headers.get("x-api-key"):
@@ -100,11 +124,11 @@ class Access:
         bearer = " or `Authorization: Bearer <token>`" if self._tokens is not None else ""
         raise Unauthorised(f"this needs a credential; send an API key as X-API-Key{bearer}")
 
-    def _spend(self, principal: Principal, cost: int) -> None:
-        self._rates.take(principal.counted_as, per_minute=principal.requests_per_minute, cost=cost)
-        limit = principal.requests_per_day if principal.requests_per_day is not None else self._requests_per_day
-        if limit is not None:
-            self._quotas.spend(principal.subject, limit, cost)
+
+def _digest(headers: Mapping[str, str]) -> bytes:
+    """What a credential is remembered by: not the credential itself."""
+    sent = f"{headers.get('x-api-key', '')}\n{headers.get('authorization', '')}"
+    return hashlib.sha256(sent.encode()).digest()
 
 
 def requires(permission: Permission) -> Any:

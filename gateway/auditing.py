@@ -13,6 +13,8 @@ from gateway.identity import Principal, Pseudonyms
 
 _WAITING: Final = 10_000
 _TOGETHER: Final = 500
+_GATHER_S: Final = 0.2
+"""Seconds that an event waits for others to be written with it."""
 _PAUSE_S: Final = 1.0
 
 _log = structlog.get_logger("audit")
@@ -72,6 +74,7 @@ class Auditor:
     async def _write(self) -> None:
         while True:
             together = [await self._waiting.get()]
+            await asyncio.sleep(_GATHER_S)
             while len(together) < _TOGETHER and not self._waiting.empty():
                 together.append(self._waiting.get_nowait())
             while True:
@@ -87,9 +90,12 @@ class Auditor:
                 self._waiting.task_done()
 
     def _append(self, together: list[tuple[Principal | None, dict[str, Any]]]) -> None:
-        self._log.append(*(self._event(principal, details) for principal, details in together))
+        subjects = {principal.subject for principal, _ in together if principal is not None}
+        names = {subject: self._pseudonyms.of(subject) for subject in subjects}
+        self._log.append(*(_event(principal, details, names) for principal, details in together))
 
-    def _event(self, principal: Principal | None, details: dict[str, Any]) -> AuditEvent:
-        if principal is None:
-            return AuditEvent(**details)
-        return AuditEvent(**details, who=self._pseudonyms.of(principal.subject), key_id=principal.key_id)
+
+def _event(principal: Principal | None, details: dict[str, Any], names: dict[str, str]) -> AuditEvent:
+    if principal is None:
+        return AuditEvent(**details)
+    return AuditEvent(**details, who=names[principal.subject], key_id=principal.key_id)
