@@ -10,6 +10,7 @@ import structlog
 from awarenet.errors import AwareNetError, Unavailable
 from gateway.audit import AuditEvent, AuditLog
 from gateway.identity import Principal, Pseudonyms
+from gateway.timing import within
 
 _WAITING: Final = 10_000
 _TOGETHER: Final = 500
@@ -45,7 +46,7 @@ class Auditor:
         """Writes what waits, and ends."""
         if self._writer is not None:
             try:
-                await asyncio.wait_for(self._waiting.join(), 10)
+                await within(10, self._waiting.join())
             except asyncio.TimeoutError:
                 _log.error("events are lost", events=self._waiting.qsize(), reason=str(self._failure))
             self._writer.cancel()

@@ -20,6 +20,7 @@ from awarenet.errors import AwareNetError, Cancelled
 from gateway.lifecycle import Lifecycle
 from gateway.metrics import Metrics
 from gateway.problems import BodyTooLarge, BodyTooSlow, respond
+from gateway.timing import within
 
 BODY_BYTES: Final = 64 << 10
 """Largest body where a path has no limit of its own."""
@@ -153,7 +154,7 @@ class _Body:
         if self.complete:
             return await self._receive()
         try:
-            message = await asyncio.wait_for(self._receive(), max(0.001, self._deadline - time.monotonic()))
+            message = await within(max(0.001, self._deadline - time.monotonic()), self._receive())
         except asyncio.TimeoutError as error:
             raise BodyTooSlow(f"the body was not complete after {self._timeout_s:g} s; send it faster") from error
         self._received += len(message.get("body", b""))

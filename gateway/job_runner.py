@@ -17,6 +17,7 @@ from gateway.identity import Principal
 from gateway.jobs import Lease
 from gateway.scoring import Scorer
 from gateway.stores import Retention, Stores
+from gateway.timing import within
 from gateway.workers import Task, WorkerPool
 
 KIND: Final = "clip"
@@ -105,7 +106,7 @@ class JobRunner:
     async def _rest(self) -> None:
         self._arrived.clear()
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._arrived.wait(), _IDLE_S)
+            await within(_IDLE_S, self._arrived.wait())
 
     async def _attempt(self, lease: Lease) -> None:
         """One attempt at a job, under its lease."""

@@ -21,6 +21,7 @@ from gateway.identity import Permission, Principal
 from gateway.problems import problem, respond
 from gateway.services import Services, request_id, services
 from gateway.streams import Session
+from gateway.timing import within
 from gateway.workers import Task
 
 router = APIRouter()
@@ -122,7 +123,7 @@ class _Connection:
         session, settings = self._session, self._parts.settings
         while True:
             try:
-                message = await asyncio.wait_for(self._socket.receive(), settings.stream_idle_s)
+                message = await within(settings.stream_idle_s, self._socket.receive())
             except asyncio.TimeoutError:
                 await self._close(_GOING_AWAY, f"no frame for {settings.stream_idle_s:g} s")
                 return

@@ -30,6 +30,7 @@ from awarenet.errors import (
     Unavailable,
     WorkerDied,
 )
+from gateway.timing import within
 from gateway.workers.protocol import Task, WorkerOptions, error_of
 
 _START_S: Final = 60.0
@@ -107,7 +108,7 @@ class WorkerPool:
         """
         self._minders = [asyncio.create_task(self._mind(number)) for number in range(self.size)]
         try:
-            await asyncio.wait_for(self._ready.wait(), _START_S)
+            await within(_START_S, self._ready.wait())
         except asyncio.TimeoutError as error:
             await self.close()
             raise StartupError(f"no worker was ready within {_START_S:g} s; see the log for why") from error
@@ -358,7 +359,7 @@ class _Process:
             WorkerDied: It ended.
         """
         try:
-            said = await asyncio.wait_for(self.line(), _START_S)
+            said = await within(_START_S, self.line())
         except asyncio.TimeoutError as error:
             raise WorkerDied(f"a worker was not ready within {_START_S:g} s; see the log") from error
         if "error" in said:
@@ -389,7 +390,7 @@ class _Process:
     async def code(self) -> int | None:
         """Its exit code, once it has ended; None where it lives."""
         try:
-            return await asyncio.wait_for(self._process.wait(), 1.0)
+            return await within(1.0, self._process.wait())
         except asyncio.TimeoutError:
             return None
 

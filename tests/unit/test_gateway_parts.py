@@ -15,6 +15,7 @@ from gateway.problems import KeyReused, problem, respond
 from gateway.settings import Settings
 from gateway.state import first_key, open_state
 from gateway.streams import Streams
+from gateway.timing import within
 from gateway.uploads import _harmless
 from gateway.workers.protocol import _BY_CODE, Task, error_message, error_of
 
@@ -204,3 +205,21 @@ def test_workers_and_the_gateway_understand_each_other() -> None:
         assert type(error) is kind and str(error) == "why"
     assert isinstance(error_of({"code": "invented", "message": "x"}), AwareNetError)
     assert _BY_CODE["worker_died"] is errors.WorkerDied
+
+
+async def test_waiting_ends_in_time_and_gives_up_what_it_waited_for() -> None:
+    never = asyncio.get_running_loop().create_future()
+    with pytest.raises(asyncio.TimeoutError):
+        await within(0.01, never)
+    assert never.cancelled()
+
+
+async def test_waiting_swallows_no_cancellation_that_comes_as_it_ends() -> None:
+    """The case in which `asyncio.wait_for` goes on: both happen in the same turn of the loop."""
+    done = asyncio.get_running_loop().create_future()
+    waiting = asyncio.ensure_future(within(60, done))
+    await asyncio.sleep(0)
+    done.set_result("done")
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
