@@ -1,7 +1,7 @@
 """Waiting for a while.
 
-`asyncio.wait_for` of Python 3.10 and 3.11 swallows a cancellation that comes just when what it waits for is done; a task
-that is ended by cancelling it then goes on for ever.
+`asyncio.wait_for` of Python 3.10 and 3.11 swallows a cancellation that comes just when what it waits for is done; a
+task that is ended by cancelling it then goes on for ever.
 """
 
 from __future__ import annotations
