@@ -1,6 +1,6 @@
-"""HTTP connections that cannot be held open by sending headers slowly or without end.
+"""Connections as uvicorn has them, mended: headers have a limit in time and size, a refused frame is told why.
 
-uvicorn bounds neither. A connection that has sent nothing may stay: it costs a few kilobytes.
+A connection that has sent nothing may stay: it costs a few kilobytes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 from typing import ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 HEADER_BYTES: Final = 32 << 10
 """Largest request line and headers together."""
@@ -61,3 +62,25 @@ class Connection(HttpToolsProtocol):
         self._stop_clock()
         if self.transport is not None and not self.transport.is_closing():
             self.send_400_response("The headers of the request are too slow or too long.")
+
+
+class WebSocketConnection(WebSocketsSansIOProtocol):
+    """A WebSocket whose client hears the close code when its frame is refused.
+
+    uvicorn closes the socket with the rest of the frame unread. The kernel then resets the connection, and the reset
+    can overtake the close frame. Here the rest is read and dropped until the client leaves or `close_timeout` is over.
+    """
+
+    def handle_parser_exception(self) -> None:
+        """Sends the close frame once, ends the sending half, and leaves the receiving half open."""
+        close = self.conn.close_sent
+        if self.close_sent or close is None:
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.transport.write_eof()
+        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)

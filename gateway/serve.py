@@ -18,7 +18,7 @@ from awarenet.errors import StartupError
 from awarenet.runtime.golden import TOLERANCE
 from awarenet.runtime.installation import Installation
 from awarenet.runtime.server import TritonServer
-from gateway.connection import Connection
+from gateway.connection import Connection, WebSocketConnection
 from gateway.service import create_app
 from gateway.settings import Settings
 from gateway.state import first_key, open_state
@@ -87,7 +87,7 @@ class _Server(uvicorn.Server):
                 application,
                 loop="uvloop",
                 http=protocol,
-                ws="websockets-sansio",
+                ws=WebSocketConnection,
                 ws_max_size=settings.frame_bytes + 1,
                 ws_max_queue=2,
                 ws_per_message_deflate=False,
