@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -65,7 +67,29 @@ def test_a_degradation_is_the_same_for_both_halves() -> None:
         np.testing.assert_array_equal(degradation.apply(FACE), degradation.apply(FACE.copy()))
     assert any(d.noise for d in drawn) and any(d.blur for d in drawn) and any(d.scale < 1 for d in drawn)
     assert 0.5 < np.mean([d.quality is not None for d in drawn]) < 0.9
-    assert all(d.quality is None or 40 <= d.quality <= 100 for d in drawn)
+    assert all(d.quality is None or 30 <= d.quality <= 100 for d in drawn)
+
+
+def test_degradations_bring_dark_bright_grey_and_tinted_pictures() -> None:
+    drawn = [Degradation.draw(np.random.default_rng(seed), 0.0) for seed in range(200)]
+    pictures = [degradation.apply(FACE).astype(float) for degradation in drawn]
+    before = FACE.mean()
+    light = np.array([picture.mean() for picture in pictures]) / before
+    assert light.min() < 0.75 and light.max() > 1.25 and 0.9 < np.median(light) < 1.1
+    grey = [np.ptp(picture, axis=2).mean() < np.ptp(FACE.astype(float), axis=2).mean() / 4 for picture in pictures]
+    assert 0.03 < np.mean(grey) < 0.2
+    warmth = np.array([picture[..., 0].mean() / picture[..., 2].mean() for picture in pictures])
+    warmth /= FACE[..., 0].mean() / FACE[..., 2].mean()
+    assert warmth.min() < 0.8 and warmth.max() > 1.25
+
+
+def test_a_picture_without_saturation_is_its_luma() -> None:
+    drawn = next(
+        d for d in (Degradation.draw(np.random.default_rng(seed), 0.0) for seed in range(200)) if not d.saturation
+    )
+    grey = dataclasses.replace(drawn, tone=np.tile(np.arange(256, dtype=np.uint8)[:, None], (1, 3))).apply(FACE)
+    expected = FACE @ np.array([0.299, 0.587, 0.114])
+    np.testing.assert_allclose(grey, np.repeat(expected[..., None], 3, axis=2), atol=1)
 
 
 def test_easy_pairs_are_not_compressed_or_rescaled() -> None:

@@ -1,4 +1,4 @@
-"""What happens to a picture between camera and detector: re-scaling, blur, noise, colour, JPEG.
+"""What happens to a picture between camera and detector: light, colour, re-scaling, blur, noise, JPEG.
 
 A degradation is drawn once and applied to both halves of a pair, so that none of it tells the label.
 """
@@ -15,14 +15,17 @@ from training.forgeries.blending import compress
 
 Image = NDArray[np.uint8]
 
+_LUMA = np.array([0.299, 0.587, 0.114])
+"""Weights of red, green and blue in luma (ITU-R BT.601)."""
+
 
 @dataclass(frozen=True)
 class Degradation:
     """One drawn chain of degradations; `apply` is a pure function of the picture.
 
     Attributes:
-        gain: Contrast about mid-grey, per channel, float32 `[3]`.
-        offset: Brightness in grey levels, per channel, float32 `[3]`.
+        tone: What each channel makes of each level, uint8 `[256, 3]`: exposure, white balance and contrast.
+        saturation: Distance of colours from grey, as a share: 0 for a grey picture, 1 for no change.
         scale: Side of the picture on its way down, as a share; 1 for none.
         filters: OpenCV interpolations down and up.
         blur: Sigma in pixels; 0 for none.
@@ -32,8 +35,8 @@ class Degradation:
         seed: Of the noise.
     """
 
-    gain: NDArray[np.float32]
-    offset: NDArray[np.float32]
+    tone: NDArray[np.uint8]
+    saturation: float
     scale: float
     filters: tuple[int, int]
     blur: float
@@ -45,28 +48,25 @@ class Degradation:
     @classmethod
     def draw(cls, rng: np.random.Generator, difficulty: float) -> Degradation:
         """Draws a chain; the share of pictures that meet each step grows with `difficulty` in [0, 1]."""
-        mild = rng.random() < 0.5
-        gain = np.full(3, 1.0 if mild else rng.uniform(0.85, 1.15)) * rng.uniform(0.97, 1.03, 3)
-        offset = (0.0 if mild else rng.uniform(-15, 15)) + rng.uniform(-4, 4, 3)
         up = (cv2.INTER_LINEAR, cv2.INTER_CUBIC)[rng.integers(2)]
         down = (cv2.INTER_AREA, cv2.INTER_LINEAR)[rng.integers(2)]
         return cls(
-            gain=gain.astype(np.float32),
-            offset=offset.astype(np.float32),
-            scale=rng.uniform(0.5, 1.0) if rng.random() < 0.4 * difficulty else 1.0,
+            tone=_tone(rng),
+            saturation=_saturation(rng),
+            scale=float(np.exp(rng.uniform(np.log(0.22), 0.0))) if rng.random() < 0.4 * difficulty else 1.0,
             filters=(down, up),
             blur=rng.uniform(0.3, 1.2) if rng.random() < 0.2 * difficulty else 0.0,
             noise=rng.uniform(1, 6) if rng.random() < 0.2 * difficulty else 0.0,
-            quality=int(rng.integers(40, 101)) if rng.random() < 0.7 * difficulty else None,
+            quality=int(rng.integers(30, 101)) if rng.random() < 0.7 * difficulty else None,
             compress_first=bool(rng.random() < 0.5),
             seed=int(rng.integers(1 << 31)),
         )
 
     def apply(self, image: Image) -> Image:
         """Degrades a picture, uint8 `[H, W, 3]`, RGB."""
-        ramp = np.arange(256, dtype=np.float32)[:, None]
-        table = np.clip((ramp - 128) * self.gain + 128 + self.offset, 0, 255).astype(np.uint8)
-        image = np.asarray(cv2.LUT(image, table[None]), np.uint8)
+        image = np.asarray(cv2.LUT(image, self.tone[None]), np.uint8)
+        if self.saturation != 1.0:
+            image = np.asarray(cv2.transform(image, self._colour_matrix()), np.uint8)
         if self.blur:
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), self.blur), np.uint8)
         if self.noise:
@@ -75,6 +75,9 @@ class Degradation:
         if self.compress_first:
             return self._rescale(self._compress(image))
         return self._compress(self._rescale(image))
+
+    def _colour_matrix(self) -> NDArray[np.float32]:
+        return (self.saturation * np.eye(3) + (1 - self.saturation) * np.tile(_LUMA, (3, 1))).astype(np.float32)
 
     def _compress(self, image: Image) -> Image:
         return image if self.quality is None else compress(image, self.quality)
@@ -87,3 +90,22 @@ class Degradation:
             image, (round(width * self.scale), round(height * self.scale)), interpolation=self.filters[0]
         )
         return np.asarray(cv2.resize(small, (width, height), interpolation=self.filters[1]), np.uint8)
+
+
+def _tone(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Light and colour of other rooms and cameras; half of the pictures stay close to what they were."""
+    levels = np.linspace(0, 1, 256)[:, None]
+    balance = rng.uniform(0.97, 1.03, 3)
+    if rng.random() < 0.5:
+        balance = balance * np.exp(rng.uniform(-0.18, 0.18, 3))
+        levels = (levels ** np.exp(rng.uniform(-0.45, 0.45)) - 0.5) * rng.uniform(0.7, 1.3) + 0.5
+        levels = levels + rng.uniform(-0.08, 0.08)
+    return np.clip(levels * balance * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def _saturation(rng: np.random.Generator) -> float:
+    """Colours of most pictures stay; some are paler or stronger, and some pictures are grey."""
+    chance = rng.random()
+    if chance < 0.08:
+        return 0.0
+    return rng.uniform(0.2, 1.5) if chance < 0.25 else 1.0
