@@ -5,13 +5,14 @@ Every operation has an example for a shell. `$GATEWAY` is the address, `$KEY` an
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from fastapi import FastAPI
 
 from awarenet import __version__
 from awarenet.verdict import schema as verdict_schema
 from gateway.problems import MEDIA_TYPE
+from gateway.provenance import CredentialState
 
 THRESHOLDS: Final = ("real_below", "fake_above", "decide_at", "uncertain_margin")
 LIMITS: Final = (
@@ -153,14 +154,30 @@ _JOB: Final = {
     "created": 1764061200.0,
     "started": None,
     "finished": None,
+    "webhook": None,
     "verdict": None,
+    "content_credentials": None,
     "problem": None,
+}
+_NO_CREDENTIALS: Final[dict[str, Any]] = {
+    "state": "absent",
+    "issuer": None,
+    "claim_generator": None,
+    "signed_at": None,
+    "actions": [],
+    "says_ai": False,
+    "ingredients": 0,
+    "problems": [],
 }
 _REQUEST_ID: Final = "0b7c4a52f5f84b0fa7a1b0c6f0f2e9d1"
 
 EXAMPLES: Final = {
-    "Answer": {**_VERDICT, "request_id": _REQUEST_ID},
-    "Batch": {"request_id": _REQUEST_ID, "items": [{"name": "portrait.jpg", "verdict": _VERDICT}]},
+    "Answer": {**_VERDICT, "content_credentials": _NO_CREDENTIALS, "request_id": _REQUEST_ID},
+    "Batch": {
+        "request_id": _REQUEST_ID,
+        "items": [{"name": "portrait.jpg", "verdict": _VERDICT, "content_credentials": _NO_CREDENTIALS}],
+    },
+    "WebhookSecret": {"secret": "whsec_bm90IGEgc2VjcmV0LCBvbmx5IGFuIGV4YW1wbGU="},
     "Job": _JOB,
     "Jobs": {"jobs": [_JOB]},
     "Status": {"status": "ready", "workers": 2},
@@ -216,6 +233,10 @@ CREATE_JOB: Final = _operation(
     },
     {**_FILE, "video/*": _BINARY},
 )
+WEBHOOK_SECRET: Final = _operation(
+    'curl --fail-with-body -H "X-API-Key: $KEY" "$GATEWAY/v1/webhooks/secret"',
+    {200: _answer("The secret.", _ref("WebhookSecret")), **_problems(*_CALL)},
+)
 LIST_JOBS: Final = _operation(
     'curl --fail-with-body -H "X-API-Key: $KEY" "$GATEWAY/v1/jobs?limit=5"',
     {200: _answer("The jobs.", _ref("Jobs")), **_problems(*_CALL, 404)},
@@ -270,8 +291,13 @@ def _closed(properties: dict[str, Any], *optional: str) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     verdict = {key: value for key, value in verdict_schema().items() if key != "$schema"}
-    properties = {**verdict["properties"], "request_id": {"type": "string"}}
-    answer = {**verdict, "title": "Answer", "properties": properties, "required": [*verdict["required"], "request_id"]}
+    beside = {"content_credentials": _ref("ContentCredentials"), "request_id": {"type": "string"}}
+    answer = {
+        **verdict,
+        "title": "Answer",
+        "properties": {**verdict["properties"], **beside},
+        "required": [*verdict["required"], *beside],
+    }
     text, number = {"type": "string"}, {"type": "number"}
     maybe_number, maybe_text = {"type": ["number", "null"]}, {"type": ["string", "null"]}
     problem = {
@@ -298,15 +324,34 @@ def _schemas() -> dict[str, Any]:
             "created": number,
             "started": maybe_number,
             "finished": maybe_number,
+            "webhook": maybe_text,
             "verdict": {"anyOf": [_ref("Verdict"), {"type": "null"}]},
+            "content_credentials": {"anyOf": [_ref("ContentCredentials"), {"type": "null"}]},
             "problem": {"anyOf": [_ref("Problem"), {"type": "null"}]},
         }
     )
-    item = _closed({"name": text, "verdict": _ref("Verdict"), "problem": _ref("Problem")}, "verdict", "problem")
+    found = {"verdict": _ref("Verdict"), "content_credentials": _ref("ContentCredentials"), "problem": _ref("Problem")}
+    item = _closed({"name": text, **found}, *found)
+    action = _closed({"action": text, "source_type": maybe_text, "software": maybe_text})
+    credentials = _closed(
+        {
+            "state": {"enum": list(get_args(CredentialState))},
+            "issuer": maybe_text,
+            "claim_generator": maybe_text,
+            "signed_at": maybe_text,
+            "actions": {"type": "array", "items": action},
+            "says_ai": {"type": "boolean"},
+            "ingredients": {"type": "integer", "minimum": 0},
+            "problems": {"type": "array", "items": text},
+        }
+    )
+    credentials["description"] = "What the file says of its origin (C2PA), beside the verdict and no part of it."
     return {
         "Verdict": verdict,
         "Answer": answer,
         "Problem": problem,
+        "ContentCredentials": credentials,
+        "WebhookSecret": _closed({"secret": text}),
         "Batch": _closed({"request_id": text, "items": {"type": "array", "items": item}}),
         "Job": job,
         "Jobs": _closed({"jobs": {"type": "array", "items": _ref("Job")}}),

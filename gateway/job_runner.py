@@ -1,4 +1,4 @@
-"""Does the jobs of the queue: claims one, has a worker score it, and says what came out, once."""
+"""Does the jobs of the queue: claims one, has it done under a lease, and says what came out, once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import contextlib
 import os
 import secrets
 import socket
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -15,12 +16,8 @@ from awarenet.errors import AwareNetError, Cancelled, DeadlineExceeded, LeaseLos
 from gateway.auditing import Auditor
 from gateway.identity import Principal
 from gateway.jobs import Lease
-from gateway.scoring import Scorer
 from gateway.stores import Retention, Stores
 from gateway.timing import within
-from gateway.workers import Task, WorkerPool
-
-KIND: Final = "clip"
 
 _IDLE_S: Final = 0.5
 _TROUBLE_S: Final = 2.0
@@ -30,6 +27,41 @@ _BEATS: Final = 4
 
 _log = structlog.get_logger("jobs")
 
+Advance = Callable[[float], None]
+"""Told the share of a job that is done, 0 to 1."""
+
+
+class Work(Protocol):
+    """What is done with the jobs of one kind.
+
+    Attributes:
+        kind: Their kind.
+        slots: How many are done at once here; 0 leaves them to other gateways on the same queue.
+        action: What a finished one is called in the audit log.
+    """
+
+    kind: str
+    slots: int
+    action: str
+
+    @property
+    def ready(self) -> bool:
+        """Whether a job can be done now."""
+
+    async def do(self, lease: Lease, advance: Advance) -> dict[str, Any]:
+        """Does one job.
+
+        Returns:
+            What came out, plain JSON values.
+
+        Raises:
+            Unavailable: Not now; the job waits, and this does not count as an attempt.
+            AwareNetError: The attempt failed.
+        """
+
+    def noted(self, result: dict[str, Any]) -> dict[str, Any]:
+        """What of a result goes into the audit log."""
+
 
 class JobRunner:
     """Works through the queue; belongs to one event loop.
@@ -37,45 +69,30 @@ class JobRunner:
     Args:
         stores: The queue, which other gateways may share, and the media; tidied now and then.
         retention: For how long finished jobs are kept.
-        pool: Workers of its own: a clip takes seconds, and pictures must not wait for it.
-        scorer: Knows the policy, and counts verdicts.
+        works: What is done with which kind of job.
         audit: Where results are noted.
-        timeout_s: Longest time for one attempt.
     """
 
-    def __init__(
-        self,
-        stores: Stores,
-        retention: Retention,
-        pool: WorkerPool,
-        scorer: Scorer,
-        audit: Auditor,
-        *,
-        timeout_s: float,
-    ) -> None:
-        self.pool = pool
+    def __init__(self, stores: Stores, retention: Retention, works: Sequence[Work], audit: Auditor) -> None:
         self._stores = stores
         self._store = stores.jobs
         self._retention = retention
-        self._scorer = scorer
+        self._works = works
         self._audit = audit
-        self._timeout_s = timeout_s
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        self._arrived = asyncio.Event()
+        self._arrived = {work.kind: asyncio.Event() for work in works}
         self._ending = False
         self._progress: dict[str, float] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Begins to work."""
-        if self.pool.size:
-            await self.pool.start()
-        self._tasks = [asyncio.create_task(self._work()) for _ in range(self.pool.size)]
+        self._tasks = [asyncio.create_task(self._work(work)) for work in self._works for _ in range(work.slots)]
         self._tasks.append(asyncio.create_task(self._tidy()))
 
-    def arrived(self) -> None:
+    def arrived(self, kind: str) -> None:
         """Says that there is a new job here; others are found by looking now and then."""
-        self._arrived.set()
+        self._arrived[kind].set()
 
     def stop(self) -> None:
         """Takes no more jobs."""
@@ -87,40 +104,37 @@ class JobRunner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.pool.close()
 
-    async def _work(self) -> None:
+    async def _work(self, work: Work) -> None:
+        arrived = self._arrived[work.kind]
         while True:
             lease: Lease | None = None
             try:
-                if not self._ending and self._scorer.models.known is not None:
-                    lease = await asyncio.to_thread(self._store.claim, self._holder, [KIND])
+                if not self._ending and work.ready:
+                    lease = await asyncio.to_thread(self._store.claim, self._holder, [work.kind])
                 if lease is None:
-                    await self._rest()
+                    arrived.clear()
+                    with contextlib.suppress(asyncio.TimeoutError):
+                        await within(_IDLE_S, arrived.wait())
                     continue
-                await self._attempt(lease)
+                await self._attempt(work, lease)
             except AwareNetError as error:
                 _log.error("the queue cannot be used; trying again", reason=str(error))
                 await asyncio.sleep(_TROUBLE_S)
 
-    async def _rest(self) -> None:
-        self._arrived.clear()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await within(_IDLE_S, self._arrived.wait())
-
-    async def _attempt(self, lease: Lease) -> None:
+    async def _attempt(self, work: Work, lease: Lease) -> None:
         """One attempt at a job, under its lease."""
         job = lease.job
         structlog.contextvars.bind_contextvars(job=job.id)
-        work = asyncio.ensure_future(self._score(lease))
+        doing = asyncio.ensure_future(self._do(work, lease))
         beat = asyncio.ensure_future(self._beat(lease))
         try:
-            await asyncio.wait({work, beat}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
+            await asyncio.wait({doing, beat}, return_when=asyncio.FIRST_COMPLETED)
+            if not doing.done():
                 beat.result()
-            verdict = work.result()
-            await asyncio.to_thread(self._store.complete, lease, {"verdict": verdict})
-            self._note(lease, "succeeded", verdict)
+            result = doing.result()
+            await asyncio.to_thread(self._store.complete, lease, result)
+            self._note(work, lease, "succeeded", work.noted(result))
         except (Cancelled, LeaseLost) as error:
             _log.info("a job is given up", reason=str(error))
         except Unavailable as error:
@@ -132,36 +146,25 @@ class JobRunner:
             retry = False if isinstance(error, DeadlineExceeded) else None
             state = await asyncio.to_thread(self._store.fail, lease, error, retry=retry)
             _log.warning("an attempt at a job failed", state=state.value, reason=str(error))
-            self._note(lease, error.code)
+            self._note(work, lease, error.code)
         except asyncio.CancelledError:
             await asyncio.to_thread(self._store.release, lease)
             raise
         finally:
-            for task in (work, beat):
+            for task in (doing, beat):
                 task.cancel()
-            await asyncio.gather(work, beat, return_exceptions=True)
+            await asyncio.gather(doing, beat, return_exceptions=True)
 
-    async def _score(self, lease: Lease) -> dict[str, Any]:
-        job = lease.job
-        media = os.memfd_create("clip", os.MFD_CLOEXEC)
+    async def _do(self, work: Work, lease: Lease) -> dict[str, Any]:
+        self._progress[lease.job.id] = 0.0
+
+        def advance(share: float) -> None:
+            self._progress[lease.job.id] = share
+
         try:
-            await asyncio.to_thread(self._decrypt, str(job.media_id), media)
-            task = Task(
-                "media",
-                str(job.request.get("name", "media")),
-                job.request.get("route", "cascade"),
-                self._timeout_s,
-                self._scorer.models.policy.version,
-            )
-            self._progress[job.id] = 0.0
-
-            def advance(share: float) -> None:
-                self._progress[job.id] = share
-
-            return await self._scorer.run(task, media, pool=self.pool, progress=advance)
+            return await work.do(lease, advance)
         finally:
-            os.close(media)
-            self._progress.pop(job.id, None)
+            self._progress.pop(lease.job.id, None)
 
     async def _beat(self, lease: Lease) -> None:
         """Keeps the lease and passes on how far the job is; ends when the job is no longer ours."""
@@ -176,16 +179,9 @@ class JobRunner:
             except Unavailable as error:
                 _log.warning("no heartbeat", reason=str(error))
 
-    def _decrypt(self, media_id: str, media: int) -> None:
-        for part in self._stores.vault.read(media_id):
-            while part:
-                part = part[os.write(media, part) :]
-
-    def _note(self, lease: Lease, outcome: str, verdict: dict[str, Any] | None = None) -> None:
-        details: dict[str, Any] = {"resource": lease.job.id}
-        if verdict is not None:
-            details |= {name: verdict[name] for name in ("verdict", "model_version", "policy_version")}
-        self._audit.record(Principal(lease.job.owner), "jobs.result", outcome, **details)
+    def _note(self, work: Work, lease: Lease, outcome: str, details: dict[str, Any] | None = None) -> None:
+        principal = Principal(lease.job.owner)
+        self._audit.record(principal, work.action, outcome, resource=lease.job.id, **(details or {}))
 
     async def _tidy(self) -> None:
         """Deletes what is finished, and what crashes have left."""

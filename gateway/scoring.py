@@ -26,10 +26,12 @@ class Scored:
 
     Attributes:
         verdict: As `awarenet.verdict.Verdict.to_dict`.
-        etag: What it depends on, as a validator.
+        content_credentials: As `gateway.provenance.ContentCredentials.to_dict`; beside the verdict, never part of it.
+        etag: What the answer depends on, as a validator.
     """
 
     verdict: dict[str, Any]
+    content_credentials: dict[str, Any]
     etag: str
 
 
@@ -66,16 +68,17 @@ class Scorer:
         """
         policy = self.models.policy
         key = ResultKey.of(upload.sha256, policy, self.pool.face_engine, route)
-        verdict = self._cache.get(key)
-        self._metrics.looked_up(verdict is not None)
-        if verdict is None:
+        answer = self._cache.get(key)
+        self._metrics.looked_up(answer is not None)
+        if answer is None:
             task = Task("picture", upload.name, route, self._timeout_s, policy.version)
-            verdict = await self.run(task, upload.descriptor, admitted=admitted)
+            answer = await self.run(task, upload.descriptor, admitted=admitted)
+            verdict = answer["verdict"]
             self._cache.put(
                 ResultKey(upload.sha256, verdict["model_version"], verdict["policy_version"], key.face_engine, route),
-                verdict,
+                answer,
             )
-        return Scored({**verdict, "path": upload.name}, key.etag)
+        return Scored({**answer["verdict"], "path": upload.name}, answer["content_credentials"], key.etag)
 
     async def run(
         self,
@@ -87,6 +90,9 @@ class Scorer:
         progress: Progress | None = None,
     ) -> dict[str, Any]:
         """Has a worker score media, and counts what comes of it; see `WorkerPool.run`.
+
+        Returns:
+            `verdict` and `content_credentials`.
 
         Args:
             task: What to do.
@@ -100,9 +106,8 @@ class Scorer:
         except AwareNetError as error:
             self._metrics.refused(error.code)
             raise
-        verdict: dict[str, Any] = answer["verdict"]
-        self._metrics.scored(verdict)
-        return verdict
+        self._metrics.scored(answer["verdict"])
+        return answer
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

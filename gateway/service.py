@@ -18,19 +18,23 @@ from gateway import documentation, problems
 from gateway.access import Access
 from gateway.auditing import Auditor
 from gateway.cache import Idempotency, ResultCache
+from gateway.clip_work import ClipWork
 from gateway.edge import Edge
 from gateway.identity import RateLimiter, TokenIssuer, TokenVerifier
 from gateway.job_runner import JobRunner
 from gateway.lifecycle import Lifecycle
 from gateway.metrics import Metrics
 from gateway.models import Models, forget_regions
+from gateway.outbound import OutboundRules
 from gateway.readiness import Readiness
-from gateway.routes import jobs, models, operations, pages, pictures, stream
+from gateway.routes import jobs, models, operations, pages, pictures, stream, webhooks
 from gateway.scoring import Scorer
 from gateway.services import Services
 from gateway.settings import Settings
 from gateway.stores import Retention, Stores
 from gateway.streams import Streams
+from gateway.webhook_work import WebhookWork
+from gateway.webhooks import WebhookSender, WebhookSettings
 from gateway.workers import WorkerOptions, WorkerPool
 
 _FORM_BYTES: Final = 64 << 10
@@ -67,7 +71,10 @@ def create_app(
             stack.push_async_callback(parts.audit.close)
             await parts.pool.start()
             stack.push_async_callback(parts.pool.close)
-            await parts.job_runner.start()
+            if parts.clip_pool.size:
+                await parts.clip_pool.start()
+                stack.push_async_callback(parts.clip_pool.close)
+            parts.job_runner.start()
             stack.push_async_callback(parts.job_runner.close)
             stack.callback(asyncio.create_task(_warm_up(parts.readiness)).cancel)
             stack.callback(asyncio.create_task(_stop_at_drain(parts)).cancel)
@@ -82,7 +89,7 @@ def create_app(
         lifespan=lifespan,
         telemetry=telemetry,
     )
-    for routes in (pictures, jobs, models, operations, stream):
+    for routes in (pictures, jobs, webhooks, models, operations, stream):
         app.include_router(routes.router)
     pages.install(app, settings.web_folder)
     problems.install(app)
@@ -113,7 +120,12 @@ def _assemble(
     settings: Settings, stores: Stores, server: str, lifecycle: Lifecycle, metrics: Metrics, tolerance: float
 ) -> Services:
     options = WorkerOptions(
-        server, settings.face_engine, settings.worker_memory_bytes, settings.media_limits, settings.frames
+        server,
+        settings.face_engine,
+        settings.worker_memory_bytes,
+        settings.media_limits,
+        settings.frames,
+        None if settings.trust_anchors is None else settings.trust_anchors.read_text(encoding="utf-8"),
     )
     cleaning: set[asyncio.Task[None]] = set()
 
@@ -127,6 +139,10 @@ def _assemble(
     policy = Models(server)
     scorer = Scorer(pool, policy, ResultCache(settings.cached_results), metrics, settings.picture_timeout_s)
     audit = Auditor(stores.audit, stores.pseudonyms)
+    clip_work = ClipWork(stores.vault, clip_pool, scorer, settings.clip_timeout_s)
+    local = settings.webhooks == "local"
+    sender = WebhookSender(WebhookSettings(rules=OutboundRules(loopback_http=local)))
+    webhook_work = WebhookWork(stores.jobs, sender, stores.webhook_secret)
     metrics.watch("queue", "Pictures and frames that wait for a worker", lambda: pool.waiting)
     metrics.watch("running", "Pictures and frames in the hands of workers", lambda: pool.running)
     metrics.watch("workers", "Workers that are ready", lambda: len(pool.pids))
@@ -151,14 +167,9 @@ def _assemble(
         audit=audit,
         streams=Streams(settings.streams, settings.stream_resume_s),
         jobs=stores.jobs,
-        job_runner=JobRunner(
-            stores,
-            Retention(finished_s=settings.job_keep_s),
-            clip_pool,
-            scorer,
-            audit,
-            timeout_s=settings.clip_timeout_s,
-        ),
+        job_runner=JobRunner(stores, Retention(finished_s=settings.job_keep_s), [clip_work, webhook_work], audit),
+        clip_pool=clip_pool,
+        webhooks=webhook_work,
         vault=stores.vault,
         clip_uploads=asyncio.Semaphore(settings.clip_uploads),
     )

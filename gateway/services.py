@@ -21,6 +21,7 @@ from gateway.scoring import Scorer
 from gateway.settings import Settings
 from gateway.streams import Streams
 from gateway.vault import Vault
+from gateway.webhook_work import WebhookWork
 from gateway.workers import WorkerPool
 
 
@@ -41,6 +42,8 @@ class Services:
     streams: Streams
     jobs: JobStore
     job_runner: JobRunner
+    clip_pool: WorkerPool
+    webhooks: WebhookWork
     vault: Vault
     clip_uploads: asyncio.Semaphore
 

@@ -105,6 +105,11 @@ class Settings(BaseSettings):
     """Where its public keys are (JWKS)."""
     token_roles_claim: str = "roles"
     """The claim of its tokens that lists roles."""
+    trust_anchors: Path | None = None
+    """PEM file of certificates whose content credentials are shown as trusted; None trusts nobody's."""
+    webhooks: Literal["off", "public", "local"] = "off"
+    """Whether a job may name an address that is told when it ends: `public` allows https to public addresses, `local`
+    also plain http to this machine."""
     requests_per_minute: Annotated[float, Field(gt=0)] = 1200.0
     """Rate of a credential that has no rate of its own."""
     requests_burst: Count = 120
@@ -142,6 +147,16 @@ class Settings(BaseSettings):
         if key is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", key.get_secret_value()):
             raise ValueError("not 64 hexadecimal digits; make one with `openssl rand -hex 32`")
         return key
+
+    @field_validator("trust_anchors")
+    @classmethod
+    def _there(cls, file: Path | None) -> Path | None:
+        try:
+            if file is not None and "BEGIN CERTIFICATE" not in file.read_text(encoding="utf-8"):
+                raise ValueError(f"{file} holds no PEM certificate")
+        except OSError as error:
+            raise ValueError(f"{file} cannot be read ({error.strerror})") from error
+        return file
 
     @model_validator(mode="after")
     def _issuer_is_whole(self) -> Settings:

@@ -15,7 +15,7 @@ from awarenet.errors import ConfigurationError
 from gateway.audit import AuditLog
 from gateway.database import Clock, Database
 from gateway.identity import ApiKeys, DailyQuotas, Pseudonyms
-from gateway.jobs import JobLimits, JobStore
+from gateway.jobs import JobLimits, JobStore, follow
 from gateway.subjects import Subjects
 from gateway.vault import LocalMasterKeys, MasterKeys, Vault
 
@@ -88,6 +88,7 @@ class Stores:
     jobs: JobStore
     audit: AuditLog
     subjects: Subjects
+    webhook_secret: bytes = field(repr=False)
 
     def tidy(self, retention: Retention) -> int:
         """Deletes what has been kept long enough, and what crashes left; call it every minute or so.
@@ -128,7 +129,7 @@ def open_stores(
     try:
         database.migrate()
         vault = Vault(folder / "media", secrets.media)
-        jobs = JobStore(database, vault, limits)
+        jobs = JobStore(database, vault, limits, follow)
         keys = ApiKeys(database, secrets.api_keys)
         quotas, pseudonyms = DailyQuotas(database), Pseudonyms(database)
         audit = AuditLog(folder / "audit", secrets.audit)
@@ -136,7 +137,7 @@ def open_stores(
     except BaseException:
         database.close()
         raise
-    return Stores(database, keys, quotas, pseudonyms, vault, jobs, audit, subjects)
+    return Stores(database, keys, quotas, pseudonyms, vault, jobs, audit, subjects, secrets.webhooks)
 
 
 def _long_enough(secret: bytes) -> bool:

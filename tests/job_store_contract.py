@@ -110,14 +110,55 @@ def test_a_late_result_that_nobody_overtook_counts(store: JobStore, clock: Clock
     assert store.get(job.id).result == {"verdict": "real"}
 
 
-def test_saying_the_result_twice_is_saying_it_once(store: JobStore) -> None:
-    job, _ = store.enqueue("anna", new())
-    lease = claimed(store)
+@pytest.fixture
+def followed(database: Database, media: NotedMedia) -> JobStore:
+    """A store where a webhook follows from every clip."""
+    return JobStore(
+        database,
+        media,
+        LIMITS,
+        lambda job: [NewJob("webhook", {"job": job.id, "state": job.state.value})] if job.kind == "clip" else [],
+    )
+
+
+def follows(store: JobStore) -> list[dict[str, Any]]:
+    return [job.request for job in store.find("anna", kind="webhook")]
+
+
+def test_saying_the_result_twice_is_saying_it_once(followed: JobStore) -> None:
+    job, _ = followed.enqueue("anna", new())
+    lease = claimed(followed)
     for _ in range(2):
-        store.complete(lease, {"verdict": "real"}, then=[NewJob("webhook", {"job": job.id})])
-    assert store.depth()[JobState.QUEUED] == 1
-    follow = store.claim("w", ("webhook",))
-    assert follow is not None and follow.job.owner == "anna" and follow.job.request == {"job": job.id}
+        followed.complete(lease, {"verdict": "real"})
+    assert follows(followed) == [{"job": job.id, "state": "succeeded"}]
+    lease = followed.claim("w", ("webhook",))
+    assert lease is not None
+    followed.complete(lease, {})
+    assert followed.depth()[JobState.QUEUED] == 0, "nothing follows from what follows"
+
+
+def test_something_follows_from_the_last_failure_alone(followed: JobStore, clock: Clock) -> None:
+    job, _ = followed.enqueue("anna", new())
+    for _ in range(LIMITS.attempts):
+        assert follows(followed) == []
+        followed.fail(claimed(followed), ServiceError("no"))
+        clock.now += LIMITS.longest_backoff_s
+    assert follows(followed) == [{"job": job.id, "state": "failed"}]
+
+
+def test_something_follows_from_a_job_that_killed_its_workers(followed: JobStore, clock: Clock) -> None:
+    job, _ = followed.enqueue("anna", new())
+    for _ in range(LIMITS.attempts):
+        claimed(followed)
+        clock.now += LIMITS.lease_s + 1
+    assert followed.claim("other", CLIP) is None
+    assert follows(followed) == [{"job": job.id, "state": "failed"}]
+
+
+def test_nothing_follows_from_a_cancelled_job(followed: JobStore) -> None:
+    job, _ = followed.enqueue("anna", new())
+    followed.cancel(job.id)
+    assert follows(followed) == []
 
 
 def test_heartbeats_keep_a_lease(store: JobStore, clock: Clock) -> None:

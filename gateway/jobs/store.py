@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import random
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -37,6 +37,11 @@ from gateway.schema import JOBS
 
 _OPEN: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
 _ABANDONED: Final = "abandoned"
+
+
+Follow = Callable[[Job], Sequence[NewJob]]
+"""What follows from a job that has succeeded or failed for good: jobs of the same owner, queued in the transaction that
+ends it. The limits of the queue do not apply to them."""
 
 
 class Media(Protocol):
@@ -76,14 +81,18 @@ class JobStore:
         database: A migrated database.
         media: Where the media of jobs lies.
         limits: What the queue allows; None for the defaults.
+        follow: What follows from a finished job (a webhook, say); None for nothing.
 
     Every method raises `Unavailable` when the database is locked, gone or full; nothing is then half-written.
     """
 
-    def __init__(self, database: Database, media: Media, limits: JobLimits | None = None) -> None:
+    def __init__(
+        self, database: Database, media: Media, limits: JobLimits | None = None, follow: Follow | None = None
+    ) -> None:
         self._database = database
         self._media = media
         self._limits = limits or JobLimits()
+        self._follow: Follow = follow or (lambda job: ())
 
     # What callers do.
 
@@ -217,12 +226,15 @@ class JobStore:
             ready = and_(JOBS.c.state == JobState.QUEUED.value, _reached(JOBS.c.due, now, limits.longest_backoff_s))
             left = and_(JOBS.c.state == JobState.RUNNING.value, _reached(JOBS.c.lease_expires, now, limits.lease_s))
             spent = select(JOBS.c.id).where(left, JOBS.c.attempts >= limits.attempts)
-            connection.execute(
+            abandoned = connection.execute(
                 update(JOBS)
                 .where(JOBS.c.id.in_(spent.with_for_update(skip_locked=True)))
                 .values(**_final(JobState.FAILED, now))
                 .values(error_code=_ABANDONED, error=f"the worker died at each of {limits.attempts} attempts")
-            )
+                .returning(JOBS)
+            ).all()
+            for row in abandoned:
+                self._queue_what_follows(connection, _job(row))
             first = (
                 select(JOBS.c.id)
                 .where(JOBS.c.kind.in_(kinds), or_(ready, and_(left, JOBS.c.attempts < limits.attempts)))
@@ -273,15 +285,14 @@ class JobStore:
                 values["detail"] = _dumps(detail)
             self._change(connection, lease, values)
 
-    def complete(self, lease: Lease, result: dict[str, Any], then: Sequence[NewJob] = ()) -> None:
-        """Finishes a job, and in the same transaction queues what follows from it (a webhook, say).
+    def complete(self, lease: Lease, result: dict[str, Any]) -> None:
+        """Finishes a job.
 
         Saying it twice under one lease is saying it once, so a worker may repeat it after a lost connection.
 
         Args:
             lease: The worker's lease.
             result: What came out, plain JSON values.
-            then: Jobs of the same owner; the limits of the queue do not apply to them.
 
         Raises:
             Cancelled: The job was cancelled or deleted; the result is dropped.
@@ -292,8 +303,7 @@ class JobStore:
             values = _final(JobState.SUCCEEDED, now) | {"result": _dumps(result), "progress": 1.0}
             values |= {"error": None, "error_code": None}
             if self._change(connection, lease, values, repeated=JobState.SUCCEEDED):
-                for new in then:
-                    self._insert(connection, lease.job.owner, new)
+                self._queue_what_follows(connection, _job(self._row(connection, lease.job.id)))
 
     def fail(self, lease: Lease, error: AwareNetError, *, retry: bool | None = None) -> JobState:
         """Ends an attempt: the job waits for the next one, or fails for good.
@@ -318,7 +328,8 @@ class JobStore:
             now = self._database.now(connection)
             values = self._waiting(now + self._backoff(lease.job.attempts)) if again else _final(JobState.FAILED, now)
             values |= {"error_code": error.code, "error": _storable(str(error))}
-            self._change(connection, lease, values, repeated=None if again else JobState.FAILED)
+            if self._change(connection, lease, values, repeated=None if again else JobState.FAILED) and not again:
+                self._queue_what_follows(connection, _job(self._row(connection, lease.job.id)))
         return JobState.QUEUED if again else JobState.FAILED
 
     def release(self, lease: Lease) -> None:
@@ -414,6 +425,10 @@ class JobStore:
             .on_conflict_do_nothing(index_elements=["owner", "idempotency_key"])
             .returning(JOBS)
         ).one_or_none()
+
+    def _queue_what_follows(self, connection: Connection, job: Job) -> None:
+        for new in self._follow(job):
+            self._insert(connection, job.owner, new)
 
     def _cancel(self, connection: Connection, job_id: str, now: float) -> Row[Any] | None:
         values = _final(JobState.CANCELLED, now)

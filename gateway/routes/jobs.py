@@ -13,14 +13,14 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from awarenet.errors import AwareNetError, NotFound, Overloaded
-from awarenet.stages import Route
 from gateway import documentation as docs
 from gateway.access import requires
 from gateway.identity import Permission, Principal, authorise
-from gateway.job_runner import KIND
-from gateway.jobs import Job, JobState, NewJob
-from gateway.problems import TYPE
+from gateway.job_view import view
+from gateway.jobs import CLIP, Job, JobState, NewJob
+from gateway.outbound import check_url
 from gateway.routes.pictures import IdempotencyKey, RouteChoice
+from gateway.routes.webhooks import outbound_rules
 from gateway.scoring import unless_gone
 from gateway.services import Services, request_id, services
 from gateway.uploads import Upload, receive
@@ -32,6 +32,14 @@ _POLL_S: Final = 0.25
 _KEEP_ALIVE_S: Final = 15.0
 
 JobId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="The job's id.")]
+Webhook = Annotated[
+    str | None,
+    Query(
+        max_length=2000,
+        description="An https address that is told when the job ends, where the service allows it; "
+        "see `GET /v1/webhooks/secret`.",
+    ),
+]
 IfNoneMatch = Annotated[str | None, Header(description="The ETag of an earlier answer.")]
 
 
@@ -40,6 +48,7 @@ async def create(
     request: Request,
     principal: Annotated[Principal, requires(Permission.JOBS_CREATE)],
     route: RouteChoice = "cascade",
+    webhook: Webhook = None,
     idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
     """Takes a clip (or a picture) and answers with the job that will judge it.
@@ -48,21 +57,26 @@ async def create(
     """
     parts = services(request)
     parts.audit.check()
+    if webhook is not None:
+        check_url(webhook, outbound_rules(parts.settings))
     if parts.clip_uploads.locked():
         raise Overloaded("as many clips are being received as there is room for; try again later", retry_after_s=5)
     async with (
         parts.clip_uploads,
         receive(request, items=1, item_bytes=parts.settings.clip_bytes) as (upload,),
     ):
-        work = asyncio.to_thread(_enqueue, parts, principal, upload, route, idempotency_key)
+        asked: dict[str, Any] = {"name": upload.name, "route": route}
+        if webhook is not None:
+            asked["webhook"] = webhook
+        work = asyncio.to_thread(_enqueue, parts, principal, upload, asked, idempotency_key)
         job, new = await unless_gone(request, work)
     if new:
         parts.audit.record(principal, "jobs.create", request_id=request_id(request), resource=job.id)
-        parts.job_runner.arrived()
+        parts.job_runner.arrived(CLIP)
     headers = {"Location": f"/v1/jobs/{job.id}", "ETag": _etag(job)}
     if not new:
         headers["Idempotency-Replayed"] = "true"
-    return JSONResponse(shown(job), 202, headers)
+    return JSONResponse(view(job), 202, headers)
 
 
 @router.get("/v1/jobs", summary="Your jobs", response_class=JSONResponse, **docs.LIST_JOBS)
@@ -76,8 +90,8 @@ async def find(
 ) -> JSONResponse:
     """The jobs of the caller, the newest first."""
     store = services(request).jobs
-    jobs = await asyncio.to_thread(lambda: store.find(principal.subject, kind=KIND, limit=limit, before=before))
-    return JSONResponse({"jobs": [shown(job) for job in jobs]})
+    jobs = await asyncio.to_thread(lambda: store.find(principal.subject, kind=CLIP, limit=limit, before=before))
+    return JSONResponse({"jobs": [view(job) for job in jobs]})
 
 
 @router.get("/v1/jobs/{job_id}", summary="One job", response_class=JSONResponse, **docs.READ_JOB)
@@ -92,7 +106,7 @@ async def read(
     headers = {"ETag": _etag(job), "Cache-Control": "private, no-cache"}
     if if_none_match is not None and _etag(job) in {tag.strip() for tag in if_none_match.split(",")}:
         return Response(status_code=304, headers=headers)
-    return JSONResponse(shown(job), headers=headers)
+    return JSONResponse(view(job), headers=headers)
 
 
 @router.get("/v1/jobs/{job_id}/events", summary="Watch a job", response_class=StreamingResponse, **docs.JOB_EVENTS)
@@ -122,37 +136,13 @@ async def delete(
     return Response(status_code=204)
 
 
-def shown(job: Job) -> dict[str, Any]:
-    """A job as its owner sees it."""
-    failed = None
-    if job.error_code is not None:
-        failed = {
-            "type": TYPE + job.error_code,
-            "title": "The job failed.",
-            "detail": job.error,
-            "code": job.error_code,
-        }
-    return {
-        "id": job.id,
-        "state": job.state.value,
-        "progress": job.progress,
-        "attempts": job.attempts,
-        "name": job.request.get("name"),
-        "route": job.request.get("route"),
-        "created": job.created,
-        "started": job.started,
-        "finished": job.finished,
-        "verdict": None if job.result is None else job.result.get("verdict"),
-        "problem": failed,
-    }
-
-
-def _enqueue(parts: Services, principal: Principal, upload: Upload, route: Route, key: str | None) -> tuple[Job, bool]:
+def _enqueue(
+    parts: Services, principal: Principal, upload: Upload, asked: dict[str, Any], key: str | None
+) -> tuple[Job, bool]:
     media_id = parts.vault.write(_parts(upload))
     taken = False
     try:
-        request = {"name": upload.name, "route": route}
-        job, taken = parts.jobs.enqueue(principal.subject, NewJob(KIND, request, media_id, upload.sha256, key))
+        job, taken = parts.jobs.enqueue(principal.subject, NewJob(CLIP, asked, media_id, upload.sha256, key))
         return job, taken
     finally:
         if not taken:
@@ -168,7 +158,7 @@ def _parts(upload: Upload) -> Iterator[bytes]:
 async def _job(parts: Services, principal: Principal, permission: Permission, job_id: str) -> Job:
     """A job that the caller may see or change; another's is not there."""
     job = await asyncio.to_thread(parts.jobs.get, job_id)
-    if job.kind != KIND:
+    if job.kind != CLIP:
         raise NotFound(f"there is no job {job_id}")
     authorise(principal, permission, job.owner)
     return job
@@ -185,7 +175,7 @@ async def _watch(parts: Services, job_id: str, since: int) -> AsyncIterator[str]
         except AwareNetError:
             return  # The client comes back with Last-Event-ID.
         if job.version != since:
-            yield f"id: {job.version}\nevent: job\ndata: {json.dumps(shown(job))}\n\n"
+            yield f"id: {job.version}\nevent: job\ndata: {json.dumps(view(job))}\n\n"
             since, quiet = job.version, 0.0
         if job.state not in (JobState.QUEUED, JobState.RUNNING):
             return

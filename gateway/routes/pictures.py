@@ -60,7 +60,11 @@ async def detect(
         fingerprint = _fingerprint("detect", route, [upload])
         once = parts.idempotency.once(principal.subject, idempotency_key, fingerprint, work)
         scored, repeated = await unless_gone(request, once)
-    answer = {**scored.verdict, "request_id": request_id(request)}
+    answer = {
+        **scored.verdict,
+        "content_credentials": scored.content_credentials,
+        "request_id": request_id(request),
+    }
     return _json(answer, {"ETag": scored.etag, **_repeated(repeated)})
 
 
@@ -84,7 +88,11 @@ async def batch(
                     parts.audit.record(principal, "detect", error.code, request_id=request_id(request))
                     return {"name": upload.name, "problem": problem(error, request_id(request))}
                 _audit(parts, principal, request, scored.verdict)
-                return {"name": upload.name, "verdict": scored.verdict}
+                return {
+                    "name": upload.name,
+                    "verdict": scored.verdict,
+                    "content_credentials": scored.content_credentials,
+                }
 
         async def work() -> list[dict[str, Any]]:
             return list(await asyncio.gather(*map(one, uploads)))

@@ -35,6 +35,7 @@ from awarenet.runtime.golden import FACE_PX_OF_GOLDEN
 from awarenet.runtime.triton import TritonRuntime
 from awarenet.stages import Route
 from awarenet.video.live import LiveDetector, LiveSession, LiveState
+from gateway.provenance import CredentialReader
 from gateway.workers.protocol import TASK_BYTES, Task, WorkerOptions, error_message
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -103,6 +104,7 @@ class Worker:
         self._limits = options.limits
         self._runtime = _Budgeted(options.server)
         self._faces = create_detector(options.face_engine)
+        self._credentials = CredentialReader(options.trust_anchors)
         self._detector = Detector(cast(Runtime, self._runtime), self._faces, options.limits, frames=options.frames)
 
     @property
@@ -126,7 +128,8 @@ class Worker:
             return _renamed(error_message(error), media, task.name)
         if verdict.error is not None:
             return _renamed({"error": {"code": verdict.error_code, "message": verdict.error}}, media, task.name)
-        return {"verdict": replace(verdict, path=task.name).to_dict()}
+        credentials = self._credentials.read_file(media)
+        return {"verdict": replace(verdict, path=task.name).to_dict(), "content_credentials": credentials.to_dict()}
 
     def _frame(self, task: Task, media: Path, policy: Policy) -> dict[str, Any]:
         """The next frame of a live session; the session comes with it and goes back with the answer."""

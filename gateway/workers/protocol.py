@@ -69,6 +69,7 @@ class WorkerOptions:
         memory_bytes: Data memory that it may use.
         limits: What is refused before decoding.
         frames: Frames looked at in a clip.
+        trust_anchors: PEM certificates under which content credentials are trusted.
     """
 
     server: str
@@ -76,6 +77,7 @@ class WorkerOptions:
     memory_bytes: int
     limits: MediaLimits
     frames: int
+    trust_anchors: str | None = None
 
     def encode(self) -> str:
         """The options as a command line argument."""

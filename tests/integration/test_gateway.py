@@ -41,7 +41,8 @@ def gateway(
     triton_server: TritonServer, tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
     state = tmp_path_factory.mktemp("gateway") / "state"
-    with running(triton_server.grpc_url, tiny_repository, state, picture_bytes=2 << 20, clip_bytes=4 << 20) as started:
+    limits = {"picture_bytes": 2 << 20, "clip_bytes": 4 << 20}
+    with running(triton_server.grpc_url, tiny_repository, state, webhooks="public", **limits) as started:
         yield started
 
 
@@ -113,6 +114,7 @@ def test_a_picture_gets_the_verdict_of_the_detector(
     there = answer.json()
     assert answer.status_code == 200, answer.text
     assert there.pop("request_id") == answer.headers["x-request-id"]
+    assert there.pop("content_credentials")["state"] == "absent"
     jsonschema.validate(there, schema())
     assert there["path"] == "me.png" and len(there["faces"]) == 1
     for name in ("path", "timings_ms"):

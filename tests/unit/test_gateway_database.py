@@ -103,7 +103,7 @@ def test_a_locked_database_is_unavailable_and_reading_goes_on(tmp_path: Path) ->
 
 
 def test_a_full_disk_is_unavailable_and_nothing_is_half_written(database: Database, tmp_path: Path) -> None:
-    store = JobStore(database, NotedMedia())
+    store = JobStore(database, NotedMedia(), follow=lambda job: [NewJob("webhook")])
     job, _ = store.enqueue("anna", NewJob("clip"))
     lease = store.claim("worker", ("clip",))
     assert lease is not None
@@ -111,12 +111,13 @@ def test_a_full_disk_is_unavailable_and_nothing_is_half_written(database: Databa
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")  # SQLite then fails as on a full disk
     with pytest.raises(Unavailable, match="no space left"):
-        store.complete(lease, {"evidence": "x" * 100_000}, then=[NewJob("webhook")])
+        store.complete(lease, {"evidence": "x" * 100_000})
     assert store.get(job.id).state is JobState.RUNNING
+    assert [found.kind for found in store.find()] == ["clip"]
     with database.writing() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count=1000000")
     store.complete(lease, {"evidence": "x" * 100_000})
-    assert [found.kind for found in store.find()] == ["clip"]
+    assert sorted(found.kind for found in store.find()) == ["clip", "webhook"]
 
 
 def test_more_threads_than_connections_wait_and_then_are_told(tmp_path: Path) -> None:
