@@ -1,4 +1,4 @@
-"""`python -m benchmarks [video | live | heatmap]`: measures, prints one table, and writes the result as JSON."""
+"""`python -m benchmarks [video | live | heatmap | robustness]`: measures, prints a table, writes the result as JSON."""
 
 from __future__ import annotations
 
@@ -129,6 +129,26 @@ def heatmap(
                 say=status.update,
             )
             return
+        result = bench.measure(
+            crops, model_repository, faces=faces, server=server, in_process=in_process, say=status.update
+        )
+        write(result)
+        bench.show(result, Console())
+
+
+@app.command()
+def robustness(
+    crops: Annotated[Path, typer.Option(help="Crop cache with a validation split.")],
+    faces: Annotated[int, typer.Option(min=2, help="Real faces to look at; as many forgeries.")] = 80,
+    in_process: InProcess = False,
+    server: Server = None,
+    model_repository: Repository = DEFAULT_REPOSITORY,
+    out: Annotated[Path, typer.Option(help="Where the result is written.")] = Path("build/robustness.json"),
+) -> None:
+    """Measures what darkness, tints, grey, compression, noise and small faces do to scores."""
+    from benchmarks import robustness as bench
+
+    with _reported(out) as write, Console(stderr=True).status("starting") as status:
         result = bench.measure(
             crops, model_repository, faces=faces, server=server, in_process=in_process, say=status.update
         )

@@ -81,7 +81,13 @@ class Schedule:
 
 
 def make_pair(
-    cache: CropCache, row: int, rng: np.random.Generator, *, difficulty: float = 1.0, window: int | None = None
+    cache: CropCache,
+    row: int,
+    rng: np.random.Generator,
+    *,
+    difficulty: float = 1.0,
+    window: int | None = None,
+    degrade: bool = True,
 ) -> Pair:
     """A pair from one cached real face, its crop jittered over the geometry of both face engines."""
     dx, dy = rng.uniform(-SHIFT_JITTER, SHIFT_JITTER, 2)
@@ -92,7 +98,7 @@ def make_pair(
     if cache.reconstructions is not None:
         square = cache.reconstructions[rng.integers(len(cache.reconstructions)), row]
         decoded, _ = cut(square, cache.landmarks(row), scale=scale, shift=(dx, dy), flip=flip)
-    return forge(face, points, rng, difficulty=difficulty, window=window, decoded=decoded)
+    return forge(face, points, rng, difficulty=difficulty, window=window, decoded=decoded, degrade=degrade)
 
 
 def collate(pairs: list[Pair]) -> Batch:

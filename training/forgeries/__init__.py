@@ -45,6 +45,7 @@ def forge(
     difficulty: float = 1.0,
     window: int | None = None,
     decoded: NDArray[np.uint8] | None = None,
+    degrade: bool = True,
 ) -> Pair:
     """Makes a forgery of a face and degrades both alike.
 
@@ -57,6 +58,7 @@ def forge(
             None for the whole face.
         decoded: The face through an autoencoder, uint8 `[S, S, 3]`; where there is one, half of the forgeries that
             need a decoder take it, the rest a random up-sampling layer.
+        degrade: Whether both are degraded; if not, they are as clean as the face.
     """
     kind = KINDS[rng.choice(len(KINDS), p=_SHARES)]
     size = len(face)
@@ -79,6 +81,8 @@ def forge(
         else:
             real = face
             fake, mask = self_blend(face, mask, rng, difficulty, source=decoded)
+    if not degrade:
+        return Pair(real, fake, mask, kind)
     degradation = Degradation.draw(rng, difficulty)
     return Pair(degradation.apply(real), degradation.apply(fake), mask, kind)
 
