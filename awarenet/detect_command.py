@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 import cv2
+import numpy as np
 import structlog
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from awarenet.delivery import NOT_STARTED, complain, deliver
 from awarenet.detector import DEFAULT_FRAMES, Detector
 from awarenet.errors import AwareNetError, InvalidInput, MediaError, ReportError
 from awarenet.face_engines import create_detector
+from awarenet.heatmap import Expected, explain, overlay
 from awarenet.media import MEDIA_SUFFIXES, sniff
 from awarenet.options import (
     BAD_USAGE,
@@ -33,12 +37,10 @@ from awarenet.options import (
     Server,
 )
 from awarenet.report import HtmlReport
+from awarenet.runtime import Runtime
 from awarenet.runtime.choice import DEFAULT_REPOSITORY, open_runtime
 from awarenet.stages import ExitStage, Route
 from awarenet.verdict import Verdict
-
-NOT_STARTED: Final = 1
-PIPE_CLOSED: Final = 141
 
 _WIDTH = 10_000
 """Most columns of the table where it does not go to a terminal: a row stays one line."""
@@ -54,6 +56,9 @@ def detect(
         bool, typer.Option("--json", help="One JSON object a file, on stdout, as soon as it is there.")
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Also write a report to look at.")] = None,
+    heatmap: Annotated[
+        bool, typer.Option("--heatmap", help="Show in the report where scores come from; seconds a face.")
+    ] = False,
     route: RouteChoice = "cascade",
     in_process: InProcess = False,
     server: Server = None,
@@ -67,38 +72,59 @@ def detect(
     """
     cv2.setNumThreads(1)
     try:
+        if heatmap and html is None:
+            raise InvalidInput("--heatmap is shown in a report; name one with --html")
         files = list(find_files(paths))
         runtime = open_runtime(server, in_process, model_repository)
     except AwareNetError as error:
-        _complain(error)
+        complain("detect", error)
         raise typer.Exit(BAD_USAGE if isinstance(error, InvalidInput) else NOT_STARTED) from error
     try:
         detector = Detector(runtime, create_detector(face_engine), frames=frames)
-        report = HtmlReport(runtime.policy) if html else None
+        report = HtmlReport(runtime.policy, heatmap=_heatmap(runtime) if heatmap else None) if html else None
         verdicts: list[Verdict] = []
         try:
             for verdict in _progress(files, detector, route):
                 verdicts.append(verdict)
                 if json:
-                    _deliver(verdict.to_json() + "\n")
+                    deliver("detect", verdict.to_json() + "\n")
                 if report:
                     report.add(verdict)
         except KeyboardInterrupt:
-            _complain("stopped; what was scored so far follows")
+            complain("detect", "stopped; what was scored so far follows")
         if not json:
-            _deliver(table(verdicts))
+            deliver("detect", table(verdicts))
         failed = len(verdicts) < len(files) or any(verdict.error for verdict in verdicts)
         if report and html and not _write(report, html):
             failed = True
     except AwareNetError as error:
-        _complain(error)
-        raise typer.Exit(NOT_STARTED) from error
+        complain("detect", error)
+        raise typer.Exit(BAD_USAGE if isinstance(error, InvalidInput) else NOT_STARTED) from error
     finally:
         runtime.close()
     if len(verdicts) < len(files):
         raise typer.Exit(INTERRUPTED)
     if failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def _heatmap(runtime: Runtime) -> Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]:
+    """Draws the heatmap of a face.
+
+    Raises:
+        InvalidInput: What real faces show was measured with other models, and without it a map says nothing.
+    """
+    expected = Expected.load()
+    if expected.model_version != runtime.policy.model_version:
+        raise InvalidInput(
+            f"no heatmaps for models {runtime.policy.model_version}: what real faces show was measured with "
+            f"{expected.model_version}; run `python -m benchmarks heatmap --write-expected`, or leave out --heatmap"
+        )
+
+    def draw(face: NDArray[np.uint8], face_px: float) -> NDArray[np.uint8]:
+        return overlay(face, explain(runtime, face, face_px, expected=expected))
+
+    return draw
 
 
 def find_files(paths: Sequence[Path]) -> Iterator[Path]:
@@ -188,33 +214,11 @@ def _decided_by(verdict: Verdict) -> str:
     return ExitStage(max(stages)).name.lower() if stages else ""
 
 
-def _deliver(text: str) -> None:
-    """Writes results to stdout.
-
-    Raises:
-        Exit: Nobody reads any more (`| head`), or stdout cannot take more.
-    """
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except OSError as error:
-        # What is still in the buffer would fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            raise typer.Exit(PIPE_CLOSED) from None
-        _complain(f"cannot write the results to stdout ({error.strerror}); free space or send them elsewhere")
-        raise typer.Exit(NOT_STARTED) from None
-
-
 def _write(report: HtmlReport, path: Path) -> bool:
     try:
         report.write(path)
     except ReportError as error:
-        _complain(error)
+        complain("detect", error)
         return False
     sys.stderr.write(f"report: {path}\n")
     return True
-
-
-def _complain(message: object) -> None:
-    sys.stderr.write(f"awarenet detect: {message}\n")

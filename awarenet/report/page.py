@@ -30,6 +30,7 @@ MAX_PICTURED: Final = 200
 _MAX_ROWS = 100
 _MAX_PEOPLE = 12
 _MAX_SCENES = 4
+_MAX_HEATMAPS = 4
 _WORST = 3
 """Faces of a person in a clip that are shown, the most suspicious."""
 
@@ -114,7 +115,7 @@ class HtmlReport:
         Args:
             policy: The thresholds that the verdicts were made with.
             limits: As in detection: files are read again for their small pictures.
-            heatmap: Makes the heatmap of a face, shown beside the most suspicious ones; None leaves them out.
+            heatmap: Draws the heatmap of a face, shown beside the most suspicious ones; None leaves them out.
         """
         self._heatmap = heatmap
         self._policy = policy
@@ -137,7 +138,10 @@ class HtmlReport:
                 pictured = [person.worst[0] for person in shown]
                 if verdict.duration_s is not None:
                     pictured = pictured[:_MAX_SCENES]
-                pictures = scenes(Path(verdict.path), verdict.faces, wanted, pictured, self._limits, self._heatmap)
+                explained = [person.worst[0] for person in shown[:_MAX_HEATMAPS]]
+                pictures = scenes(
+                    Path(verdict.path), verdict.faces, wanted, pictured, self._limits, self._heatmap, explained
+                )
             except MediaError as error:
                 reason = f"no picture: {error}"
         self._entries.append(Entry(verdict, shown, len(people) - len(shown), pictures, reason))
@@ -163,6 +167,7 @@ class HtmlReport:
         verdicts = [entry.verdict for entry in self._entries]
         return environment.get_template("page.html").render(
             entries=self._entries,
+            explained=self._heatmap is not None,
             counts=Counter(verdict.verdict or "failed" for verdict in verdicts),
             engines=sorted({verdict.face_engine for verdict in verdicts}),
             policy=self._policy,

@@ -22,8 +22,8 @@ _SIDE = 640
 _FACE_SIDE = 112
 _QUALITY = 78
 
-Heatmap = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""Where the evidence lies in a face uint8 `[256, 256, 3]`: float32 `[H, W]` of any size, >= 0, larger where more."""
+Heatmap = Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]
+"""A face uint8 `[256, 256, 3]` and the side of its crop in source pixels, to the same face under its heatmap."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def scenes(
     pictured: Collection[int],
     limits: MediaLimits,
     heatmap: Heatmap | None = None,
+    explained: Collection[int] = (),
 ) -> list[Scene]:
     """Reads the file once more and makes small what the wanted faces were found in.
 
@@ -74,9 +75,10 @@ def scenes(
         path: The file.
         faces: Every face of its verdict.
         wanted: Which of them to show; for a clip their frames are read, for a picture without faces the picture.
-        pictured: Those whose whole frame is shown, and whose heatmap is made.
+        pictured: Those whose whole frame is shown.
         limits: As in detection.
         heatmap: Makes heatmaps; None leaves them out.
+        explained: Those whose heatmap is made.
 
     Raises:
         MediaError: The file can no longer be read.
@@ -86,7 +88,7 @@ def scenes(
         height, width = image.shape[:2]
         scale = min(1.0, _SIDE / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        cuts = {index: _cut(image, faces[index], heatmap if index in pictured else None) for index in mine}
+        cuts = {index: _cut(image, faces[index], heatmap if index in explained else None) for index in mine}
         if mine and not any(index in pictured for index in mine):
             return Scene(None, *size, scale, time_s, cuts)
         small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -103,24 +105,8 @@ def scenes(
 
 
 def _cut(image: NDArray[np.uint8], face: FaceVerdict, heatmap: Heatmap | None) -> Cut:
-    crop = crop_face(image, FaceBox(*face.box, 1.0)).face
-    return Cut(_face_uri(crop), _face_uri(under_heatmap(crop, heatmap(crop))) if heatmap else None)
-
-
-def under_heatmap(face: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The face in grey with its heatmap over it, uint8 `[H, W, 3]`, RGB.
-
-    Args:
-        face: uint8 `[H, W, 3]`, RGB.
-        heat: As a `Heatmap` gives it; its largest value gets the strongest colour.
-    """
-    height, width = face.shape[:2]
-    share = np.clip(np.nan_to_num(heat.astype(np.float32)) / max(float(np.nanmax(heat)), 1e-9), 0, 1)
-    levels = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
-    colour = cv2.applyColorMap((levels * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
-    grey = face.mean(axis=2, keepdims=True)
-    weight = 0.65 * levels[..., None]
-    return np.asarray((grey * (1 - weight) + colour * weight).round(), np.uint8)
+    crop = crop_face(image, FaceBox(*face.box, 1.0))
+    return Cut(_face_uri(crop.face), _face_uri(heatmap(crop.face, crop.face_px)) if heatmap else None)
 
 
 def _face_uri(face: NDArray[np.uint8]) -> str:

@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from typer.testing import CliRunner, Result
 
 import awarenet
 from awarenet.cli import app
+from awarenet.heatmap import GRID, Expected
+from awarenet.repository import ModelRepository
 from awarenet.verdict import schema
 from tests import tiny_repository as tiny
 from tests.samples import astronaut, save, save_clip
@@ -199,6 +202,21 @@ def test_the_report_is_written_whole(models: Path, media: Path, tmp_path: Path) 
     assert page.rstrip().endswith("</html>") and "a real.png" in page
     assert list(tmp_path.glob(".report*")) == []
     assert str(report) in answer.stderr
+
+
+def test_heatmaps_are_shown_in_the_report(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, page = save(tmp_path / "a.png", FAKE), tmp_path / "report.html"
+    assert detect(models, file, "--heatmap").exit_code == 2, "a heatmap needs a report"
+    refused = detect(models, file, "--html", page, "--heatmap")
+    assert refused.exit_code == 2 and "--write-expected" in refused.stderr and not page.exists()
+    version = ModelRepository.open(models).policy.model_version
+    expected = tmp_path / "expected.json"
+    expected.write_text(Expected(version, np.zeros((GRID, GRID), np.float32), 1).to_json(), encoding="utf-8")
+    monkeypatch.setattr("awarenet.detect_command.Expected.load", partial(Expected.load, expected))
+    answer = detect(models, file, "--html", page, "--heatmap")
+    assert answer.exit_code == 0, answer.stderr
+    text = page.read_text(encoding="utf-8")
+    assert "bright where the score comes from" in text and "not what was forged" in text
 
 
 def test_a_report_that_cannot_be_written_costs_no_result(models: Path, tmp_path: Path) -> None:
