@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from awarenet.errors import DamagedMedia, UnsupportedMedia
 from awarenet.media.kinds import sniff
 from awarenet.media.limits import MediaLimits, unreadable
+from awarenet.video.conversion import pixel_aspect, upright
 from awarenet.video.timeline import walk
-from awarenet.video.tone import HLG, PQ, to_standard_range
 
 _BUFFER = 1 << 20
 _THREADS = 2
@@ -67,17 +67,10 @@ class DecodedFrame:
 
     def full(self) -> Frame | None:
         """The frame as faces are looked for in it; None where it is damaged."""
-        high_range = int(self._frame.color_trc or 0) in (PQ, HLG)
-        width, height = self.size
         try:
-            converted = self._frame.reformat(width=width, height=height, format="rgb48le" if high_range else "rgb24")
-            image = converted.to_ndarray()
+            return Frame(upright(self._frame, *self.size), self.time_s)
         except av.error.FFmpegError:
             return None
-        if high_range:
-            image = to_standard_range(np.asarray(image, np.uint16), int(self._frame.color_trc))
-        upright = np.ascontiguousarray(np.rot90(image, round(self._frame.rotation / 90)), np.uint8)
-        return Frame(upright, self.time_s)
 
 
 class Clip:
@@ -184,7 +177,7 @@ class Clip:
             self.notes.append(f"{len(wanted) - given} of {len(wanted)} sampled frames were damaged and left out")
 
     def _decoded(self, time: int, frame: av.VideoFrame) -> DecodedFrame:
-        width = round(frame.width * self._aspect())
+        width = round(frame.width * pixel_aspect(self._video))
         self._limits.check_pixels(self._path, width, frame.height)
         seconds = float((time - int(self._timeline.times[0])) * self._timeline.base)
         return DecodedFrame(seconds, (width, frame.height), frame, self._shrink)
@@ -228,11 +221,6 @@ class Clip:
         video.codec_context.options = options
         video.codec_context.thread_count = _THREADS
         video.thread_type = "AUTO"
-
-    def _aspect(self) -> float:
-        """Width of a pixel over its height; 1 where the file says something absurd."""
-        aspect = float(self._video.sample_aspect_ratio or 1)
-        return aspect if 0.25 <= aspect <= 4 else 1.0
 
     def _decode(self, wanted: NDArray[np.int64]) -> Iterator[tuple[int, av.VideoFrame]]:
         """The frames at these times, each with its own time, skipping by key frames where that saves decoding."""

@@ -28,6 +28,7 @@ from awarenet.errors import (
     UnsupportedMedia,
 )
 from awarenet.media.limits import MediaLimits
+from awarenet.video.conversion import pixel_aspect, upright
 from awarenet.video.frame_queue import FrameQueue, QueueCounts
 from awarenet.video.pipe import PipeReader
 from awarenet.video.source_address import Address
@@ -204,7 +205,7 @@ class LiveSource:
                 return None
             frame, aspect, time_s = arrived.frame
             try:
-                return LiveFrame(_upright(frame, aspect), time_s, arrived.arrived_s)
+                return LiveFrame(upright(frame, round(frame.width * aspect), frame.height), time_s, arrived.arrived_s)
             except av.error.FFmpegError:
                 self.damaged += 1
         return None
@@ -282,7 +283,7 @@ class LiveSource:
                 silent_since = now
                 self._check_size(frame)
                 shown_s = frame.time if timed else None
-                self._queue.put((frame, _aspect(video), self._times.time_s(shown_s, now)))
+                self._queue.put((frame, pixel_aspect(video), self._times.time_s(shown_s, now)))
             # A pipe that is closed has ended, and so has a recording of known size; a live stream has broken off.
             return self.address.kind == "pipe" or (self.address.kind == "http" and container.size > 0)
 
@@ -385,14 +386,3 @@ def _video(container: InputContainer, shown: str) -> VideoStream:
     video.thread_type = "SLICE"
     video.codec_context.flags |= Flags.low_delay
     return video
-
-
-def _aspect(video: VideoStream) -> float:
-    """Width of a pixel over its height; 1 where the stream says something absurd."""
-    aspect = float(video.sample_aspect_ratio or 1)
-    return aspect if 0.25 <= aspect <= 4 else 1.0
-
-
-def _upright(frame: av.VideoFrame, aspect: float) -> NDArray[np.uint8]:
-    image = frame.reformat(width=round(frame.width * aspect), height=frame.height, format="rgb24").to_ndarray()
-    return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)), np.uint8)
