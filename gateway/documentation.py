@@ -177,6 +177,13 @@ EXAMPLES: Final = {
         "request_id": _REQUEST_ID,
         "items": [{"name": "portrait.jpg", "verdict": _VERDICT, "content_credentials": _NO_CREDENTIALS}],
     },
+    "Heatmap": {
+        "region": [142.0, 66.0, 162.0, 162.0],
+        "values": [[0.02, -0.01], [0.11, 0.03]],
+        "logit": 0.4,
+        "model_version": "811237088c65",
+        "request_id": _REQUEST_ID,
+    },
     "WebhookSecret": {"secret": "whsec_bm90IGEgc2VjcmV0LCBvbmx5IGFuIGV4YW1wbGU="},
     "Job": _JOB,
     "Jobs": {"jobs": [_JOB]},
@@ -204,6 +211,11 @@ DETECT: Final = _operation(
         ),
         **_problems(*_MEDIA),
     },
+    _FILE,
+)
+HEATMAP: Final = _operation(
+    'curl --fail-with-body -H "X-API-Key: $KEY" -F file=@portrait.png "$GATEWAY/v1/heatmap?box=175,70,97,125"',
+    {200: _answer("The heatmap.", _ref("Heatmap")), **_problems(*_MEDIA, 404)},
     _FILE,
 )
 BATCH: Final = _operation(
@@ -351,6 +363,25 @@ def _schemas() -> dict[str, Any]:
         "Answer": answer,
         "Problem": problem,
         "ContentCredentials": credentials,
+        "Heatmap": _closed(
+            {
+                "region": {
+                    "description": "The square of the picture that the values cover: left, top, width, height.",
+                    "type": "array",
+                    "items": number,
+                    "minItems": 4,
+                    "maxItems": 4,
+                },
+                "values": {
+                    "description": "Rows from the top, in logits of P(fake).",
+                    "type": "array",
+                    "items": {"type": "array", "items": number},
+                },
+                "logit": {"type": "number", "description": "The score that is explained: the mean of the models'."},
+                "model_version": text,
+                "request_id": text,
+            }
+        ),
         "WebhookSecret": _closed({"secret": text}),
         "Batch": _closed({"request_id": text, "items": {"type": "array", "items": item}}),
         "Job": job,

@@ -27,7 +27,7 @@ from gateway.metrics import Metrics
 from gateway.models import Models, forget_regions
 from gateway.outbound import OutboundRules
 from gateway.readiness import Readiness
-from gateway.routes import jobs, models, operations, pages, pictures, stream, webhooks
+from gateway.routes import heatmaps, jobs, models, operations, pages, pictures, stream, webhooks
 from gateway.scoring import Scorer
 from gateway.services import Services
 from gateway.settings import Settings
@@ -89,7 +89,7 @@ def create_app(
         lifespan=lifespan,
         telemetry=telemetry,
     )
-    for routes in (pictures, jobs, webhooks, models, operations, stream):
+    for routes in (pictures, heatmaps, jobs, webhooks, models, operations, stream):
         app.include_router(routes.router)
     pages.install(app, settings.web_folder)
     problems.install(app)
@@ -100,6 +100,7 @@ def create_app(
         metrics=metrics,
         body_bytes={
             "/v1/detect": settings.picture_bytes + _FORM_BYTES,
+            "/v1/heatmap": settings.picture_bytes + _FORM_BYTES,
             "/v1/batch": settings.batch_items * settings.picture_bytes + _FORM_BYTES,
             "/v1/jobs": settings.clip_bytes + _FORM_BYTES,
         },
@@ -126,6 +127,7 @@ def _assemble(
         settings.media_limits,
         settings.frames,
         None if settings.trust_anchors is None else settings.trust_anchors.read_text(encoding="utf-8"),
+        str(settings.heatmap_expected),
     )
     cleaning: set[asyncio.Task[None]] = set()
 

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from awarenet.detector import DEFAULT_FRAMES
 from awarenet.errors import ConfigurationError
 from awarenet.face_engines import Engine
+from awarenet.heatmap import EXPECTED_FILE
 from awarenet.media import MediaLimits
 
 PREFIX: Final = "AWARENET_"
@@ -105,6 +106,8 @@ class Settings(BaseSettings):
     """Where its public keys are (JWKS)."""
     token_roles_claim: str = "roles"
     """The claim of its tokens that lists roles."""
+    heatmap_expected: Path = EXPECTED_FILE
+    """What real faces show with these models (`python -m benchmarks heatmap --write-expected`); heatmaps need it."""
     trust_anchors: Path | None = None
     """PEM file of certificates whose content credentials are shown as trusted; None trusts nobody's."""
     webhooks: Literal["off", "public", "local"] = "off"

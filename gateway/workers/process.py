@@ -25,8 +25,19 @@ from numpy.typing import NDArray
 
 from awarenet.cascade import Decisions
 from awarenet.detector import Detector
-from awarenet.errors import AwareNetError, DeadlineExceeded, MediaTooLarge, ServiceError, Unavailable, UnsupportedMedia
+from awarenet.errors import (
+    AwareNetError,
+    DeadlineExceeded,
+    InvalidInput,
+    MediaTooLarge,
+    NotFound,
+    ServiceError,
+    Unavailable,
+    UnsupportedMedia,
+)
 from awarenet.face_engines import create_detector
+from awarenet.faces import FaceBox, crop_face
+from awarenet.heatmap import Expected, explain
 from awarenet.log import configure
 from awarenet.media import read_picture, sniff
 from awarenet.policy import Policy
@@ -40,6 +51,7 @@ from gateway.workers.protocol import TASK_BYTES, Task, WorkerOptions, error_mess
 
 _PR_SET_PDEATHSIG: Final = 1
 _CONNECT_S: Final = 2.0
+_HEATMAP_SIDE: Final = 32
 
 Say = Callable[[dict[str, Any]], None]
 
@@ -104,6 +116,7 @@ class Worker:
         self._limits = options.limits
         self._runtime = _Budgeted(options.server)
         self._faces = create_detector(options.face_engine)
+        self._heatmap_expected = Path(options.heatmap_expected)
         self._credentials = CredentialReader(options.trust_anchors)
         self._detector = Detector(cast(Runtime, self._runtime), self._faces, options.limits, frames=options.frames)
 
@@ -121,6 +134,8 @@ class Worker:
                 return self._golden(media, policy)
             if task.kind == "frame":
                 return self._frame(task, media, policy)
+            if task.kind == "heatmap":
+                return self._heatmap(task, media, policy)
             if task.kind == "picture" and sniff(media).kind == "clip":
                 raise UnsupportedMedia(f"{task.name}: is a clip; send it to POST /v1/jobs")
             verdict = self._detector.detect(media, route=task.route, progress=_steps(say))
@@ -147,6 +162,28 @@ class Worker:
             "policy_version": policy.version,
         }
 
+    def _heatmap(self, task: Task, media: Path, policy: Policy) -> dict[str, Any]:
+        """Where in a face its score comes from; see `awarenet.heatmap`."""
+        expected = Expected.load(self._heatmap_expected)
+        if expected.model_version != policy.model_version:
+            raise NotFound(
+                f"there are no heatmaps for models {policy.model_version}: what real faces show was measured with "
+                f"{expected.model_version}; run `python -m benchmarks heatmap --write-expected`"
+            )
+        image = read_picture(media, self._limits).image
+        crop = crop_face(image, _face_at(task, *image.shape[:2]))
+        heatmap = explain(cast(Runtime, self._runtime), crop.face, crop.face_px, expected=expected)
+        values = cv2.resize(heatmap.values, (_HEATMAP_SIDE, _HEATMAP_SIDE), interpolation=cv2.INTER_AREA)
+        left, top = -crop.to_crop[:, 2] / crop.to_crop[0, 0]
+        return {
+            "heatmap": {
+                "region": [round(float(left), 1), round(float(top), 1), crop.face_px, crop.face_px],
+                "values": np.round(values.astype(float), 4).tolist(),
+                "logit": round(heatmap.logit, 4),
+                "model_version": policy.model_version,
+            }
+        }
+
     def _golden(self, media: Path, policy: Policy) -> dict[str, Any]:
         """Everything that happens to a picture, but that the whole of it is the face."""
         image = read_picture(media, self._limits).image
@@ -162,6 +199,17 @@ class Worker:
     def close(self) -> None:
         """Frees the connection to Triton."""
         self._runtime.close()
+
+
+def _face_at(task: Task, height: int, width: int) -> FaceBox:
+    assert task.box is not None
+    left, top, across, down = task.box
+    inside = 0 <= left + across / 2 <= width and 0 <= top + down / 2 <= height
+    if not (inside and 1 <= across <= max(width, height) and 1 <= down <= max(width, height)):
+        raise InvalidInput(
+            f"{task.name}: the box {task.box} is no face of a picture of {width} x {height}; give one of a verdict"
+        )
+    return FaceBox(left, top, across, down, 1.0)
 
 
 def _steps(say: Say) -> Callable[[float], None]:

@@ -15,13 +15,14 @@ from typing import Any, Final, Literal
 from awarenet import errors
 from awarenet.errors import AwareNetError, ServiceError
 from awarenet.face_engines import Engine
+from awarenet.heatmap import EXPECTED_FILE
 from awarenet.media import MediaLimits
 from awarenet.stages import Route
 
 TASK_BYTES: Final = 96 << 10
 """Largest task message; a live session of many people takes some 20 KiB."""
 
-Kind = Literal["picture", "media", "frame", "golden"]
+Kind = Literal["picture", "media", "frame", "heatmap", "golden"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class Task:
     """One thing to do.
 
     Attributes:
-        kind: `picture` scores a picture, `media` a picture or clip, `frame` the next frame of a live session, `golden`
-            answers the question with a known answer: the picture is one face.
+        kind: `picture` scores a picture, `media` a picture or clip, `frame` the next frame of a live session, `heatmap`
+            explains the score of one face of a picture, `golden` answers the question with a known answer: the picture
+            is one face.
         name: What the media is called in the verdict and in messages.
         route: `cascade` exits early, `full` runs every stage.
         budget_s: Seconds until nobody wants the answer.
@@ -38,6 +40,7 @@ class Task:
         time_s: Stream time of a frame.
         state: The live session before the frame, as `awarenet.video.live.LiveState.to_json`; None at its beginning.
         away_s: Seconds from the session's last frame to this one.
+        box: The face to explain: left, top, width and height in pixels of the oriented picture.
     """
 
     kind: Kind
@@ -48,6 +51,7 @@ class Task:
     time_s: float = 0.0
     state: str | None = None
     away_s: float = 0.0
+    box: tuple[float, float, float, float] | None = None
 
     def encode(self) -> bytes:
         """The task as a message."""
@@ -70,6 +74,7 @@ class WorkerOptions:
         limits: What is refused before decoding.
         frames: Frames looked at in a clip.
         trust_anchors: PEM certificates under which content credentials are trusted.
+        heatmap_expected: File of what real faces show (`awarenet.heatmap.Expected`).
     """
 
     server: str
@@ -78,6 +83,7 @@ class WorkerOptions:
     limits: MediaLimits
     frames: int
     trust_anchors: str | None = None
+    heatmap_expected: str = str(EXPECTED_FILE)
 
     def encode(self) -> str:
         """The options as a command line argument."""

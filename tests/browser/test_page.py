@@ -131,6 +131,22 @@ def test_verdict_and_report_can_be_taken_along(page: Page, gateway: Gateway, med
     context.close()
 
 
+def test_where_the_score_comes_from_is_shown_on_request(page: Page, gateway: Gateway, media: Path) -> None:
+    enter(page, gateway)
+    give(page, media / "portrait.png")
+    button = page.get_by_role("button", name="Show where the score comes from")
+    button.click()
+    picture = page.get_by_alt_text("Face 1, bright where it speaks for a forgery")
+    expect(picture).to_be_visible()
+    assert page.evaluate("document.querySelector('.heatmap img').naturalWidth") == 224
+    expect(page.get_by_text("not what was forged")).to_be_visible()
+    check(page, "heatmap")
+    button.click()
+    expect(picture).to_have_count(0)
+    button.click()
+    expect(picture).to_be_visible()
+
+
 def test_no_face_is_an_answer_of_its_own(page: Page, gateway: Gateway, media: Path) -> None:
     enter(page, gateway)
     give(page, media / "wall.png")

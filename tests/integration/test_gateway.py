@@ -22,6 +22,8 @@ from PIL import Image
 
 from awarenet.detector import Detector
 from awarenet.face_engines import create_detector
+from awarenet.heatmap import GRID, Expected
+from awarenet.repository import ModelRepository
 from awarenet.runtime.server import TritonServer
 from awarenet.runtime.triton import TritonRuntime
 from awarenet.verdict import schema
@@ -41,8 +43,11 @@ def gateway(
     triton_server: TritonServer, tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
     state = tmp_path_factory.mktemp("gateway") / "state"
-    limits = {"picture_bytes": 2 << 20, "clip_bytes": 4 << 20}
-    with running(triton_server.grpc_url, tiny_repository, state, webhooks="public", **limits) as started:
+    expected = tmp_path_factory.mktemp("expected") / "expected.json"
+    version = ModelRepository.open(tiny_repository).policy.model_version
+    expected.write_text(Expected(version, np.zeros((GRID, GRID), np.float32), 1).to_json(), encoding="utf-8")
+    settings = {"picture_bytes": 2 << 20, "clip_bytes": 4 << 20, "webhooks": "public", "heatmap_expected": expected}
+    with running(triton_server.grpc_url, tiny_repository, state, **settings) as started:
         yield started
 
 
@@ -132,6 +137,36 @@ def test_raw_bytes_are_taken_whatever_their_type_says(client: httpx.Client, medi
 def test_the_full_route_runs_every_stage(client: httpx.Client) -> None:
     evidence = client.post("/v1/detect?route=full", content=other(1)).json()["faces"][0]["evidence"]
     assert all(value is not None for value in evidence.values())
+
+
+def test_a_heatmap_says_where_the_score_of_a_face_comes_from(client: httpx.Client, media: Path) -> None:
+    content = (media / "portrait.png").read_bytes()
+    (face,) = client.post("/v1/detect?route=full", content=content).json()["faces"]
+    box = ",".join(map(str, face["box"]))
+    answer = client.post("/v1/heatmap", params={"box": box}, content=content)
+    assert answer.status_code == 200, answer.text
+    heatmap = answer.json()
+    values = np.array(heatmap["values"])
+    assert values.shape == (32, 32) and np.isfinite(values).all()
+    left, top, width, height = heatmap["region"]
+    assert width == height == face["evidence"]["face_px"]
+    assert left <= face["box"][0] and left + width >= face["box"][0] + face["box"][2]
+    assert top <= face["box"][1] and top + height >= face["box"][1] + face["box"][3]
+
+
+@pytest.mark.parametrize("box", ["", "1,2,3", "a,b,c,d", "nan,0,9,9", "9000,0,90,90", "0,0,1e9,1e9", "0,0,0,0"])
+def test_a_box_that_is_no_face_of_the_picture_is_a_problem(client: httpx.Client, media: Path, box: str) -> None:
+    answer = client.post("/v1/heatmap", params={"box": box}, content=(media / "portrait.png").read_bytes())
+    assert answer.status_code == 400 and answer.json()["code"] == "invalid_input"
+
+
+def test_models_whose_real_faces_were_not_measured_have_no_heatmaps(
+    triton_server: TritonServer, tiny_repository: Path, media: Path, tmp_path: Path
+) -> None:
+    with running(triton_server.grpc_url, tiny_repository, tmp_path / "state") as gateway, gateway.client() as client:
+        content = (media / "portrait.png").read_bytes()
+        answer = client.post("/v1/heatmap", params={"box": "175,70,97,125"}, content=content)
+    assert answer.status_code == 404 and "--write-expected" in answer.json()["detail"]
 
 
 def test_no_face_is_an_answer(client: httpx.Client, media: Path) -> None:

@@ -1,7 +1,7 @@
 import { EventSourceParserStream } from "eventsource-parser/stream";
 
 import { Problem, problemIn } from "./problem";
-import type { Job, Model, Verdict } from "./types";
+import type { Box, Heatmap, Job, Model, Verdict } from "./types";
 
 /** Told how much of a file has been sent, 0 to 1. */
 export type Sent = (share: number) => void;
@@ -20,6 +20,13 @@ export class Gateway {
   /** Judges a picture. */
   detect(file: File, idempotencyKey: string, sent: Sent, signal: AbortSignal): Promise<Verdict> {
     return this.upload("/v1/detect", file, idempotencyKey, sent, signal);
+  }
+
+  /** Where in a face of a picture its score comes from; takes seconds. */
+  async heatmap(file: File, box: Box, signal: AbortSignal): Promise<Heatmap> {
+    const body = new FormData();
+    body.append("file", file);
+    return (await (await this.ask(`/v1/heatmap?box=${box.join(",")}`, { method: "POST", body, signal })).json()) as Heatmap;
   }
 
   /** Takes a clip in; the answer is the job that will judge it. */

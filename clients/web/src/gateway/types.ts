@@ -63,6 +63,16 @@ export interface Credentials {
   problems: string[];
 }
 
+/** Where in a face its score comes from. */
+export interface Heatmap {
+  /** The square of the picture that the values cover. */
+  region: Box;
+  /** Rows from the top, in logits of P(fake). */
+  values: number[][];
+  logit: number;
+  model_version: string;
+}
+
 /** Problem details (RFC 9457). */
 export interface ProblemDetails {
   title: string;

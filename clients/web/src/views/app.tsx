@@ -177,7 +177,13 @@ export function App() {
         ) : view.at === "working" ? (
           <Working name={view.choice.file.name} step={view.step} cancel={() => cancel(view.choice)} />
         ) : view.at === "result" ? (
-          <Result choice={view.choice} verdict={view.verdict} model={model} another={() => setView({ at: "choose" })} />
+          <Result
+            model={model}
+            gateway={gateway!}
+            choice={view.choice}
+            verdict={view.verdict}
+            another={() => setView({ at: "choose" })}
+          />
         ) : (
           <Chooser limits={model.limits} open={open} />
         )}

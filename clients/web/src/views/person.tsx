@@ -1,3 +1,5 @@
+import type { ComponentChildren } from "preact";
+
 import type { Face, Model, Verdict } from "../gateway/types";
 import { type Person, sigmoid } from "../people";
 import { type Speech, useSpeech } from "../words";
@@ -11,10 +13,12 @@ interface Props {
   /** Seconds of the clip; null for pictures. */
   duration: number | null;
   cursor: { time: number; seek: (time: number) => void } | null;
+  /** What else there is to see of them. */
+  children?: ComponentChildren;
 }
 
 /** One person with the evidence for and against them. */
-export function PersonCard({ person, verdict, model, duration, cursor }: Props) {
+export function PersonCard({ person, verdict, model, duration, cursor, children }: Props) {
   const speech = useSpeech();
   const { words } = speech;
   const clip = duration !== null;
@@ -77,6 +81,7 @@ export function PersonCard({ person, verdict, model, duration, cursor }: Props) 
           </div>
         ))}
       </dl>
+      {children}
       <Unsteadiness temporal={person.track?.temporal ?? {}} />
     </section>
   );

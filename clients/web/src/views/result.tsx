@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
+import type { Gateway } from "../gateway/client";
 import type { Model, Verdict } from "../gateway/types";
 import type { Choice } from "../judge";
 import { people as peopleIn } from "../people";
@@ -7,6 +8,7 @@ import { download, report } from "../report";
 import { useSpeech } from "../words";
 import { Badge } from "./badge";
 import { CredentialsCard } from "./credentials";
+import { HeatmapView } from "./heatmap";
 import { Limits } from "./limits";
 import { Media } from "./media";
 import { PersonCard } from "./person";
@@ -19,11 +21,12 @@ interface Props {
   choice: Choice;
   verdict: Verdict;
   model: Model;
+  gateway: Gateway;
   another: () => void;
 }
 
 /** A verdict with the evidence behind it. */
-export function Result({ choice, verdict, model, another }: Props) {
+export function Result({ choice, verdict, model, gateway, another }: Props) {
   const speech = useSpeech();
   const { words, language } = speech;
   const { file } = choice;
@@ -118,7 +121,15 @@ export function Result({ choice, verdict, model, another }: Props) {
               key={person.number}
               {...{ person, verdict, model, duration }}
               cursor={clip ? { time, seek } : null}
-            />
+            >
+              {!clip && (
+                <HeatmapView
+                  {...{ gateway, file, url }}
+                  face={person.worst[0]}
+                  name={words.result.face(person.number)}
+                />
+              )}
+            </PersonCard>
           ))}
           {clip && people.length > 0 && (
             <p class="soft small">

@@ -108,6 +108,13 @@ export const de: Words = {
     scores: "Werte der Modelle",
     temporal: "Unruhe (neben dem Wert, kein Teil davon)",
   },
+  heatmap: {
+    show: "Zeigen, woher der Wert kommt",
+    working: "Einige Sekunden Geduld …",
+    picture: (face) => `${face}, hell, wo es für eine Fälschung spricht`,
+    legend:
+      "Graue Stellen ändern den Wert nicht, helle sprechen für eine Fälschung. So haben die Modelle hingesehen; was gefälscht wurde, ist das nicht: Es zeigt kaum besser als auf die Gesichtsmitte.",
+  },
   models: {
     fast_filter_logit: "Schnellfilter",
     efficientnet_logit: "EfficientNet",

@@ -108,6 +108,13 @@ export const en = {
     scores: "Scores of the models",
     temporal: "Unsteadiness (beside the score, not part of it)",
   },
+  heatmap: {
+    show: "Show where the score comes from",
+    working: "Looking, for some seconds …",
+    picture: (face: string) => `${face}, bright where it speaks for a forgery`,
+    legend:
+      "Grey parts leave the score alone, bright parts speak for a forgery. This is what the models looked at, not what was forged: it points hardly better than at the middle of the face.",
+  },
   models: {
     fast_filter_logit: "Fast filter",
     efficientnet_logit: "EfficientNet",
