@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve web test test-slow test-browser postgresql lint format bench train models lock clean
+.PHONY: help demo serve web test test-slow test-browser postgresql registry lint format bench train models lock clean
 
 # The first of these that runs and is 3.10-3.12; override with `make PYTHON=...`.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.10; do \
@@ -65,6 +65,9 @@ test-browser: $(VENV)/browser.stamp $(WEB)/dist/index.html ## the web page: its 
 
 postgresql: ## install a PostgreSQL server (Debian, as root) for the tests that need one
 	apt-get update && apt-get install --yes --no-install-recommends postgresql
+
+registry: ## install an OCI registry (Debian, as root) for the tests that need one
+	apt-get update && apt-get install --yes --no-install-recommends docker-registry
 
 lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/ruff check .
