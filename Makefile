@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve web test test-slow test-browser postgresql lint format bench train models lock clean
+.PHONY: help demo serve web test test-slow test-browser postgresql registry lint format bench train models sbom lock clean
 
 # The first of these that runs and is 3.10-3.12; override with `make PYTHON=...`.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.10; do \
@@ -66,6 +66,9 @@ test-browser: $(VENV)/browser.stamp $(WEB)/dist/index.html ## the web page: its 
 postgresql: ## install a PostgreSQL server (Debian, as root) for the tests that need one
 	apt-get update && apt-get install --yes --no-install-recommends postgresql
 
+registry: ## install an OCI registry (Debian, as root) for the tests that need one
+	apt-get update && apt-get install --yes --no-install-recommends docker-registry
+
 lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -91,6 +94,11 @@ models: $(VENV)/dev.stamp ## calibrate, stack and export RUN into model_reposito
 
 bench: $(VENV)/dev.stamp ## measure; prints a table and writes build/bench.json
 	$(BIN)/python -m benchmarks $(ARGS)
+
+sbom: | $(VENV)/pip.stamp ## write build/sbom.json (CycloneDX) of what is installed in VENV
+	test -x build/sbom/bin/cyclonedx-py || { $(PYTHON) -m venv build/sbom && build/sbom/bin/pip install --quiet 'cyclonedx-bom==7.5.0'; }
+	build/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+		--output-file build/sbom.json $(VENV)/bin/python
 
 lock: pyproject.toml ## bring constraints.txt up to pyproject.toml; `rm constraints.txt` first to renew every version
 	$(PYTHON) -m venv build/lock

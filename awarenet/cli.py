@@ -1,4 +1,4 @@
-"""The command line: `awarenet detect | watch | serve | evaluate | fetch-face-model`.
+"""The command line: `awarenet detect | watch | serve | evaluate | models | fetch-face-model`.
 
 Each command lives in its own room and is imported when it is called, so that none pays for another's libraries.
 """
@@ -19,9 +19,10 @@ _COMMANDS: Final = {
     "watch": "awarenet.watch_command:watch",
     "serve": "awarenet.runtime.serve_command:serve",
     "evaluate": "awarenet.evaluation.command:evaluate",
+    "models": "awarenet.models.command:app",
     "fetch-face-model": "awarenet.cli:fetch_face_model",
 }
-"""Command to the module and function behind it."""
+"""Command to the module and the function, or group of commands, behind it."""
 
 
 class _LazyGroup(typer.core.TyperGroup):
@@ -38,6 +39,10 @@ class _LazyGroup(typer.core.TyperGroup):
             target = getattr(importlib.import_module(module), function)
         except ImportError as error:
             target = _not_installed(cmd_name, error)
+        if isinstance(target, typer.Typer):
+            group = typer.main.get_command(target)
+            group.name = cmd_name
+            return group
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         alone.command(cmd_name)(target)
         return typer.main.get_command(alone)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from awarenet import __version__
@@ -16,10 +17,14 @@ from awarenet.stages import CASCADE, MANIFEST_FILE, META_MODEL, NETWORKS, POLICY
 VERSION_FOLDER: Final = "1"
 """The one version folder of each model; a new set of models is a new repository."""
 
+PLAN_FILE: Final = "model.plan"
+"""A TensorRT plan's name in a network's version folder, as `configs/tensorrt.pbtxt` gives it."""
+
 JUDGED: Final = (*NETWORKS, META_MODEL)
 """The stages whose model files a policy is made for."""
 
 _REMEDY = "make the repository again with `python -m export assemble`"
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,11 @@ class ModelRepository:
         """Where the model file of a stage lies."""
         return model_path(self.root, stage)
 
+    @property
+    def has_plans(self) -> bool:
+        """Whether TensorRT can serve it: every network has a plan, built for the machine where it lies."""
+        return all(plan_path(self.root, stage).is_file() for stage in NETWORKS)
+
     @classmethod
     def open(cls, root: Path) -> ModelRepository:
         """Verifies every file of a repository against its manifest and loads the policy.
@@ -46,7 +56,11 @@ class ModelRepository:
             ModelError: The manifest is missing or malformed, or a file is missing, altered or not listed.
             PolicyError: The policy is malformed or was made for other models.
         """
-        listed = _read_manifest(root)["files"]
+        try:
+            content = (root / MANIFEST_FILE).read_bytes()
+        except OSError as error:
+            raise ModelError(f"model repository {root}: cannot read {MANIFEST_FILE} ({error}); {_REMEDY}") from error
+        listed = listed_files(content, str(root))
         present = set(repository_files(root))
         for name in sorted(listed.keys() | present):
             if name not in present:
@@ -65,6 +79,11 @@ class ModelRepository:
 def model_path(root: Path, stage: Stage) -> Path:
     """Where the model file of a stage lies in the repository `root`."""
     return root / stage.name / VERSION_FOLDER / stage.file
+
+
+def plan_path(root: Path, stage: Stage) -> Path:
+    """Where the TensorRT plan of a network lies in the repository `root`."""
+    return root / stage.name / VERSION_FOLDER / PLAN_FILE
 
 
 def policy_path(root: Path) -> Path:
@@ -94,11 +113,27 @@ def write_manifest(root: Path, policy: Policy) -> None:
     (root / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _read_manifest(root: Path) -> dict[str, Any]:
+def listed_files(manifest: bytes, where: str) -> dict[str, str]:
+    """The files that a manifest lists, by their POSIX path below the repository, with their sha256.
+
+    Args:
+        manifest: The content of `manifest.json`.
+        where: The repository, for the complaint.
+
+    Raises:
+        ModelError: It is malformed, or a name leads out of the repository.
+    """
     try:
-        manifest = json.loads((root / MANIFEST_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"model repository {root}: cannot read {MANIFEST_FILE} ({error}); {_REMEDY}") from error
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
-        raise ModelError(f"model repository {root}: {MANIFEST_FILE} lists no files; {_REMEDY}")
-    return manifest
+        content: Any = json.loads(manifest)
+    except ValueError as error:
+        raise ModelError(f"model repository {where}: {MANIFEST_FILE} is no JSON ({error}); {_REMEDY}") from error
+    listed = content.get("files") if isinstance(content, dict) else None
+    if not isinstance(listed, dict):
+        raise ModelError(f"model repository {where}: {MANIFEST_FILE} lists no files; {_REMEDY}")
+    for name, digest in listed.items():
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or path.as_posix() != name or "\\" in name or "\0" in name:
+            raise ModelError(f"model repository {where}: {MANIFEST_FILE} lists {name!r}, no path inside; {_REMEDY}")
+        if name in (MANIFEST_FILE, ".") or not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+            raise ModelError(f"model repository {where}: {MANIFEST_FILE} has no sha256 of {name!r}; {_REMEDY}")
+    return listed

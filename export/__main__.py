@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -149,9 +149,10 @@ def check(
     """Verifies a repository and reports what TensorRT's parser would refuse in its graphs; exit code 1 for either."""
     import onnx as onnx_format
 
+    from awarenet.models.tensorrt import float_graph
     from export.configs import check_configs
     from export.signature import check_signature
-    from export.tensorrt import float_graph, known_operators, problems
+    from export.tensorrt import known_operators, problems
 
     opened = ModelRepository.open(repository)
     check_configs(repository)
@@ -173,32 +174,6 @@ def check(
     if failed:
         raise typer.Exit(1)
     console.print("manifest, policy, signatures, configurations and operators: all in order")
-
-
-@app.command()
-def tensorrt(
-    repository: Annotated[Path, typer.Argument(help="A model repository on the target.", exists=True)],
-    cache: Annotated[Path, typer.Option(help="Folder that keeps plans by GPU and version.")] = Path("plans"),
-    precision: Annotated[Literal["fp16", "fp32"], typer.Option(help="Of the arithmetic.")] = "fp16",
-    only_commands: Annotated[
-        bool, typer.Option("--only-commands", help="Write the graphs, print trtexec lines.")
-    ] = False,
-) -> None:
-    """Builds the plans of a repository on the machine that will serve them."""
-    import onnx as onnx_format
-
-    from export.tensorrt import float_graph, install_plans, trtexec_command
-
-    if not only_commands:
-        for name, plan in install_plans(repository, cache=cache, precision=precision).items():
-            console.print(f"{name}: {plan}")
-        return
-    opened = ModelRepository.open(repository)
-    cache.mkdir(parents=True, exist_ok=True)
-    for stage in NETWORKS:
-        graph = cache / f"{stage.name}.onnx"
-        onnx_format.save(float_graph(onnx_format.load(opened.model_path(stage))), graph)
-        print(trtexec_command(graph, cache / f"{stage.name}.plan", precision))  # noqa: T201  (a line to copy whole)
 
 
 @app.command("all")

@@ -59,5 +59,24 @@ def serve(
         raise typer.Exit(1) from error
 
 
+@app.command()
+def drain(
+    settle: Annotated[
+        float, typer.Option(min=0, max=600, help="Seconds in which new work is still taken, while readiness is off.")
+    ] = 5.0,
+) -> None:
+    """Drains the gateway of this machine and returns when its work is finished; to be called before it is stopped.
+
+    It must have the settings of the gateway: the port, the state folder, the time to finish.
+    """
+    try:
+        from gateway.drain import drain as finish
+
+        finish(Settings.load(), settle)
+    except AwareNetError as error:
+        sys.stderr.write(f"gateway: {error}\n")
+        raise typer.Exit(1) from error
+
+
 if __name__ == "__main__":
     app()

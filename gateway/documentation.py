@@ -284,10 +284,10 @@ READY: Final = _operation(
     {200: _answer("It answers rightly.", _ref("Status")), **_problems(503)},
 )
 DRAIN: Final = _operation(
-    'curl --fail-with-body -X POST -H "X-API-Key: $KEY" "$GATEWAY/drain"',
+    'curl --fail-with-body -X POST -H "X-API-Key: $KEY" "$GATEWAY/drain?settle_s=5"',
     {
         200: _answer("Whether everything was finished in time.", _ref("Drained")),
-        **_problems(401, 403, 429, 503),
+        **_problems(400, 401, 403, 429, 503),
     },
 )
 METRICS: Final = _operation(

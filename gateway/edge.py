@@ -100,8 +100,9 @@ class Edge:
                 added["X-Request-Id"] = request_id
                 if scope["path"].startswith("/v1/"):
                     added.setdefault("Cache-Control", "no-store")
-                if not body.complete:
-                    added["Connection"] = "close"  # The rest of the body is not wanted.
+                # The rest of the body is not wanted; or the caller's next request belongs to another instance.
+                if not body.complete or self._lifecycle.leaving:
+                    added["Connection"] = "close"
             await send(message)
 
         counted = scope["path"].startswith("/v1/") and not scope["path"].endswith("/events")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from awarenet.errors import Overloaded, Unavailable
 
@@ -18,7 +19,13 @@ class Lifecycle:
         self.limit = limit
         self.in_flight = 0
         self.ending = asyncio.Event()
+        self._leaving = False
         self._changed = asyncio.Condition()
+
+    @property
+    def leaving(self) -> bool:
+        """Whether callers shall go elsewhere; their work is still taken unless `draining`."""
+        return self._leaving or self.draining
 
     @property
     def draining(self) -> bool:
@@ -52,8 +59,29 @@ class Lifecycle:
         async with self._changed:
             self._changed.notify_all()
 
-    async def drain(self, timeout_s: float) -> bool:
-        """Refuses new work and waits for what is under way; whether all of it was finished in time."""
+    def check_staying(self) -> None:
+        """Tells whoever spreads the work that this instance takes no part in it much longer.
+
+        Raises:
+            Unavailable: It is leaving.
+        """
+        if self.leaving:
+            raise Unavailable("this instance is leaving; send requests to another one")
+
+    async def drain(self, timeout_s: float, settle_s: float = 0.0) -> bool:
+        """Leaves, refuses new work, and waits for what is under way.
+
+        Args:
+            timeout_s: Seconds that what is under way gets.
+            settle_s: Seconds before new work is refused, in which those who spread the work see that it is leaving.
+
+        Returns:
+            Whether everything was finished in time.
+        """
+        self._leaving = True
+        if settle_s > 0 and not self.draining:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.ending.wait(), settle_s)
         self.ending.set()
         try:
             async with self._changed:

@@ -39,7 +39,7 @@ class Readiness:
     Args:
         pool: The workers.
         models: The policy in force.
-        lifecycle: Says whether the service is draining.
+        lifecycle: Says whether the service is leaving.
         repository: The models, from which the known answer is computed here. Where it is not there or has other models
             than the server, the server's own first answer is what later ones are held against.
         tolerance: The largest accepted difference of a logit.
@@ -65,7 +65,7 @@ class Readiness:
         Raises:
             AwareNetError: Why it does not.
         """
-        self._lifecycle.check()
+        self._lifecycle.check_staying()
         async with self._lock:
             if time.monotonic() - self._asked >= CACHED_S:
                 try:

@@ -16,7 +16,6 @@ import uvicorn
 
 from awarenet.errors import StartupError
 from awarenet.runtime.golden import TOLERANCE
-from awarenet.runtime.installation import Installation
 from awarenet.runtime.server import TritonServer
 from gateway.connection import Connection, WebSocketConnection
 from gateway.service import create_app
@@ -51,7 +50,7 @@ def _serve(settings: Settings, stack: ExitStack) -> None:
             )
         if ending.asked:
             return
-        url, tolerance = triton.grpc_url, TOLERANCE[Installation.find(None).target]
+        url, tolerance = triton.grpc_url, TOLERANCE[triton.target or "onnxruntime"]
     else:
         url = settings.server
     service = _Server(settings, create_app(settings, stores, url, tolerance=tolerance))

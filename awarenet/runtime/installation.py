@@ -45,18 +45,20 @@ class Installation:
     backends: dict[str, Path]
 
     @classmethod
-    def find(cls, target: Target | None = None) -> Installation:
+    def find(cls, target: Target | None = None, *, plans: bool = False) -> Installation:
         """Finds the server.
 
         Args:
-            target: What shall run the networks; None for what the server brings.
+            target: What shall run the networks; None for the fastest that the server and the models allow.
+            plans: Whether the models come with TensorRT plans for this machine.
 
         Raises:
             StartupError: There is none, or it cannot run this Python.
         """
         on_path = shutil.which("tritonserver")
         if on_path:
-            return cls(Path(on_path), target or "onnxruntime", _environment([]), {})
+            chosen = target or ("tensorrt" if plans else "onnxruntime")
+            return cls(Path(on_path), chosen, _environment([]), {})
         if target not in (None, "embedded"):
             raise StartupError(
                 f"the target {target} needs NVIDIA's Triton container, whose tritonserver is on PATH; "

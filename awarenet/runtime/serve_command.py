@@ -28,7 +28,10 @@ def serve(
     grpc_port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC port; 0 takes a free one.")] = 8001,
     metrics_port: Annotated[int, typer.Option(min=0, max=65535, help="Metrics port; 0 takes a free one.")] = 8002,
     target: Annotated[
-        Target | None, typer.Option(help="What runs the networks; by default what the Triton found here brings.")
+        Target | None,
+        typer.Option(
+            help="What runs the networks; by default TensorRT where the models have plans, else ONNX Runtime."
+        ),
     ] = None,
     start_timeout: Annotated[float, typer.Option(min=1, help="Seconds until the models must be loaded.")] = 120.0,
     drain_timeout: Annotated[float, typer.Option(min=0, help="Seconds that requests get to finish at the end.")] = 30.0,

@@ -29,7 +29,8 @@ class TritonServer:
         http_port: Port of the HTTP endpoint; 0 takes a free one.
         grpc_port: Port of the gRPC endpoint; 0 takes a free one.
         metrics_port: Port of the metrics endpoint; 0 takes a free one.
-        target: What runs the networks; None for what the server brings.
+        target: What runs the networks; None for TensorRT where the repository has plans and the server is NVIDIA's
+            (`awarenet models plans`), else for what the server brings.
         start_timeout_s: Seconds until the models must be loaded.
         drain_timeout_s: Seconds that requests under way get at the end.
     """
@@ -64,8 +65,8 @@ class TritonServer:
             PolicyError: The policy was made for other models.
             StartupError: No server, a port is taken, the server does not start, or it answers wrongly.
         """
-        ModelRepository.open(self._root)
-        installation = Installation.find(self._target)
+        repository = ModelRepository.open(self._root)
+        installation = Installation.find(self._target, plans=repository.has_plans)
         self._ports = _claim(self._host, self._ports)
         with self._open:
             golden = start_computing(self._root)
@@ -84,13 +85,18 @@ class TritonServer:
             )
             supervisor.bring_up()
             self._open.callback(supervisor.bring_down)
-            self._process, self._supervisor = process, supervisor
+            self._process, self._supervisor, self._target = process, supervisor, installation.target
             self._open = self._open.pop_all()  # Kept for `stop`; anything raised before unwinds here.
 
     def stop(self) -> None:
         """Refuses new requests, finishes those under way, ends the server, and removes what it left; idempotent."""
         self._process = self._supervisor = None
         self._open.close()
+
+    @property
+    def target(self) -> Target | None:
+        """What runs the networks, once it is started; before, what was asked for."""
+        return self._target
 
     @property
     def http_url(self) -> str:

@@ -8,6 +8,8 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+from awarenet.errors import StartupError
+
 _FOLDER: Final = Path("/dev/shm")
 _PREFIX: Final = "awarenet-triton-"
 _LOCK: Final = ".lock"
@@ -24,7 +26,12 @@ class SegmentPrefix:
         while True:
             self.value = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
             lock = _FOLDER / (self.value + _LOCK)
-            self._descriptor = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            try:
+                self._descriptor = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise StartupError(
+                    f"{_FOLDER} cannot be written ({error.strerror}), and Triton needs it; mount a tmpfs there"
+                ) from error
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             if lock.exists():
                 break

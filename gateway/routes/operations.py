@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from gateway import documentation as docs
@@ -34,11 +34,21 @@ async def ready(request: Request) -> dict[str, Any]:
 
 
 @router.post("/drain", summary="Finish what is under way and take nothing new", **docs.DRAIN)
-async def drain(request: Request, principal: Annotated[Principal, requires(Permission.DRAIN)]) -> JSONResponse:
-    """Turns readiness off, refuses new work, and answers when what is under way is finished. It cannot be undone."""
+async def drain(
+    request: Request,
+    principal: Annotated[Principal, requires(Permission.DRAIN)],
+    settle_s: Annotated[
+        float, Query(ge=0, le=600, description="Seconds in which new work is still taken, while readiness is off.")
+    ] = 0.0,
+) -> JSONResponse:
+    """Turns readiness off, refuses new work, and answers when what is under way is finished. It cannot be undone.
+
+    From the first moment every response closes its connection, so that callers come back elsewhere.
+    A second call may be shorter: new work is refused at the first that has settled.
+    """
     parts = services(request)
     parts.audit.record(principal, "drain", request_id=request_id(request))
-    drained = await parts.lifecycle.drain(parts.settings.drain_timeout_s)
+    drained = await parts.lifecycle.drain(parts.settings.drain_timeout_s, settle_s)
     return JSONResponse({"drained": drained, "in_flight": parts.lifecycle.in_flight})
 
 

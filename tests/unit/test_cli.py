@@ -286,7 +286,7 @@ def test_the_version_is_printed_without_loading_anything() -> None:
 def test_help_names_every_command() -> None:
     answer = run("--help")
     assert answer.exit_code == 0
-    for name in ("detect", "watch", "serve", "evaluate", "fetch-face-model"):
+    for name in ("detect", "watch", "serve", "evaluate", "models", "fetch-face-model"):
         assert name in answer.stdout
 
 
