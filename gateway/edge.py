@@ -6,6 +6,7 @@ An id, limits on the body's size and time, security headers, a count of what is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 import uuid
@@ -24,6 +25,10 @@ from gateway.timing import within
 
 BODY_BYTES: Final = 64 << 10
 """Largest body where a path has no limit of its own."""
+
+_LINGER_S: Final = 2.0
+"""Longest time that a connection stays after an answer that came before the end of the body. Closed with bytes unread,
+it would be reset, and the reset can overtake the answer: the caller would not learn why it was refused."""
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CSP: Final = (
@@ -88,49 +93,71 @@ class Edge:
     async def _request(self, scope: Scope, headers: Headers, receive: Receive, send: Send, request_id: str) -> None:
         begun = time.perf_counter()
         body = _Body(receive, headers, self._body_bytes.get(scope["path"], BODY_BYTES), self._upload_timeout_s)
-        status = 0
-
-        async def answer(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                added = MutableHeaders(scope=message)
-                for name, value in _SECURITY.items():
-                    added.setdefault(name, value)
-                added["X-Request-Id"] = request_id
-                if scope["path"].startswith("/v1/"):
-                    added.setdefault("Cache-Control", "no-store")
-                # The rest of the body is not wanted; or the caller's next request belongs to another instance.
-                if not body.complete or self._lifecycle.leaving:
-                    added["Connection"] = "close"
-            await send(message)
-
+        answer = _Answer(scope, send, body, request_id, self._lifecycle)
         counted = scope["path"].startswith("/v1/") and not scope["path"].endswith("/events")
         try:
             if counted:
                 self._lifecycle.enter()
             try:
                 body.check_length()
-                await self._app(scope, body.receive, answer)
+                await self._app(scope, body.receive, answer.send)
             finally:
                 if counted:
                     await self._lifecycle.leave()
         except AwareNetError as error:
-            if not status:
-                await respond(error, request_id)(scope, receive, answer)
+            if not answer.status:
+                await respond(error, request_id)(scope, receive, answer.send)
         except Exception as error:
             _log.error("unforeseen", exc_info=error)
-            if not status:
+            if not answer.status:
                 # What went wrong is for the log; a stranger learns nothing about the inside.
                 unforeseen = AwareNetError("an error of the service, not of the request; report its id")
-                await respond(unforeseen, request_id)(scope, receive, answer)
+                await respond(unforeseen, request_id)(scope, receive, answer.send)
         finally:
             seconds = time.perf_counter() - begun
             route = getattr(scope.get("route"), "path", "other")
-            self._metrics.answered(scope["method"], route, status or Cancelled.status, seconds)
-            _log.info(
-                "answered", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 1)
-            )
+            self._metrics.answered(scope["method"], route, answer.status or Cancelled.status, seconds)
+            ms = round(seconds * 1000, 1)
+            _log.info("answered", method=scope["method"], path=scope["path"], status=answer.status, ms=ms)
+        await answer.end()
+
+
+class _Answer:
+    """The response of one request, on its way out.
+
+    Attributes:
+        status: Its status; 0 until it begins.
+    """
+
+    def __init__(self, scope: Scope, send: Send, body: _Body, request_id: str, lifecycle: Lifecycle) -> None:
+        self.status = 0
+        self._headers = {**_SECURITY, "Cache-Control": "no-store"} if scope["path"].startswith("/v1/") else _SECURITY
+        self._send = send
+        self._body = body
+        self._request_id = request_id
+        self._lifecycle = lifecycle
+        self._early = False
+
+    async def send(self, message: Message) -> None:
+        """Sends the next part of it."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            added = MutableHeaders(scope=message)
+            for name, value in self._headers.items():
+                added.setdefault(name, value)
+            added["X-Request-Id"] = self._request_id
+            # The rest of the body is not wanted; or the caller's next request belongs to another instance.
+            if not self._body.complete or self._lifecycle.leaving:
+                added["Connection"] = "close"
+        elif not message.get("more_body") and not self._body.complete:
+            self._early, message = True, {**message, "more_body": True}
+        await self._send(message)
+
+    async def end(self) -> None:
+        """Ends one that came before the end of the body, once its caller has had the time to read it."""
+        if self._early:
+            await self._body.drop(_LINGER_S)
+            await self._send({"type": "http.response.body"})
 
 
 class _Body:
@@ -164,3 +191,11 @@ class _Body:
         if not message.get("more_body"):
             self.complete = True
         return message
+
+    async def drop(self, timeout_s: float) -> None:
+        """Reads what is left and forgets it, until the caller is done or has left, or the time is over."""
+        deadline = time.monotonic() + timeout_s
+        with contextlib.suppress(asyncio.TimeoutError):
+            while not self.complete and (left := deadline - time.monotonic()) > 0:
+                message = await within(left, self._receive())
+                self.complete = not message.get("more_body")

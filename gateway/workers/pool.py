@@ -32,6 +32,7 @@ from awarenet.errors import (
 )
 from gateway.timing import within
 from gateway.workers.protocol import Task, WorkerOptions, error_of
+from gateway.workers.turns import Turns
 
 _START_S: Final = 60.0
 _GRACE_S: Final = 0.5
@@ -96,6 +97,7 @@ class WorkerPool:
         self._running = 0
         self._alive: set[int] = set()
         self._service_s = _FIRST_GUESS_S
+        self._turns = Turns()
         self._minders: list[asyncio.Task[None]] = []
         self._ready = asyncio.Event()
         self._failure: AwareNetError | None = None
@@ -146,6 +148,12 @@ class WorkerPool:
         ahead = self.waiting + self.running - self.size + 1
         return max(0, ahead) * self._service_s / self.size
 
+    def _turn_s(self, task: Task) -> float:
+        """Seconds after which the caller of a task that is refused shall come again."""
+        if task.kind == "frame":  # A stream goes on with its next frame and waits for no turn.
+            return self.wait_s
+        return self._turns.next(self.wait_s, self._service_s / self.size)
+
     async def run(
         self, task: Task, media: int, *, urgent: bool = False, admitted: bool = False, progress: Progress | None = None
     ) -> dict[str, Any]:
@@ -167,7 +175,7 @@ class WorkerPool:
         if not (urgent or admitted) and self.waiting + self.running >= self.queue + len(self._alive):
             raise Overloaded(
                 f"{self.waiting} requests wait already; send it again after the time in Retry-After",
-                retry_after_s=self.wait_s,
+                retry_after_s=self._turn_s(task),
             )
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         waiting = _Waiting(task, media, time.monotonic() + task.budget_s, progress, future)

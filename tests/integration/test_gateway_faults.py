@@ -147,6 +147,18 @@ def test_a_body_that_comes_too_slowly_is_a_problem(gateway: Gateway) -> None:
         assert b"connection: close" in said.lower()
 
 
+def test_a_refusal_before_the_end_of_the_body_reaches_a_caller_who_still_sends(gateway: Gateway) -> None:
+    with dialled(gateway) as connection:
+        length = 30 << 20  # Over the limit, which the headers show.
+        connection.sendall(head(gateway, length))
+        time.sleep(0.5)  # The answer is there by now.
+        for _ in range(8):
+            connection.sendall(bytes(1 << 20))
+        said = everything(connection)
+        assert said.startswith(b"HTTP/1.1 413 ") and b'"code":"body_too_large"' in said
+        assert b"connection: close" in said.lower()
+
+
 def test_an_upload_that_is_cut_off_leaves_nothing(gateway: Gateway) -> None:
     with dialled(gateway) as connection:
         connection.sendall(head(gateway, 1000) + b"\x89PNG")

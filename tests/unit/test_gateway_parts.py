@@ -18,6 +18,8 @@ from gateway.streams import Streams
 from gateway.timing import within
 from gateway.uploads import _harmless
 from gateway.workers.protocol import _BY_CODE, Task, error_message, error_of
+from gateway.workers.turns import LONGEST_S, Turns
+from tests.stores import Clock
 
 
 @pytest.fixture(autouse=True)
@@ -223,3 +225,21 @@ async def test_waiting_swallows_no_cancellation_that_comes_as_it_ends() -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+def test_refused_callers_are_told_to_come_one_after_the_other() -> None:
+    clock = Clock()
+    turns = Turns(clock)
+    assert [turns.next(0.5, 0.1) for _ in range(3)] == pytest.approx([0.6, 0.7, 0.8])
+    clock.now += 0.2  # Two of them have come meanwhile.
+    assert turns.next(0.5, 0.1) == pytest.approx(0.7)
+    clock.now += 100
+    assert turns.next(0.5, 0.1) == pytest.approx(0.6)
+
+
+def test_nobody_is_told_to_wait_for_longer_than_a_minute() -> None:
+    clock = Clock()
+    turns = Turns(clock)
+    assert max(turns.next(0.1, 0.1) for _ in range(10_000)) == pytest.approx(LONGEST_S)
+    clock.now += 30
+    assert turns.next(0.1, 0.1) == pytest.approx(30.1)

@@ -1,0 +1,1 @@
+"""How large the service must be: a discrete-event simulation, fed with what was measured."""
