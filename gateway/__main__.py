@@ -59,5 +59,24 @@ def serve(
         raise typer.Exit(1) from error
 
 
+@app.command()
+def drain(
+    after: Annotated[
+        float, typer.Option(min=0, help="Seconds in which requests are still taken, until nobody sends any more.")
+    ] = 0.0,
+) -> None:
+    """Has the gateway on this machine finish what is under way and take nothing new; exit 1 when something was left."""
+    from gateway.drain import drain as empty
+
+    try:
+        drained = empty(Settings.load(), after)
+    except AwareNetError as error:
+        sys.stderr.write(f"gateway: {error}\n")
+        raise typer.Exit(1) from error
+    if not drained:
+        sys.stderr.write("gateway: requests are under way still; they get as long again when it is told to end\n")
+        raise typer.Exit(1)
+
+
 if __name__ == "__main__":
     app()

@@ -95,6 +95,8 @@ class Settings(BaseSettings):
     """`sqlite:///file.db` or `postgresql://user@host/name`; None takes `gateway.db` in the state folder."""
     master_key: SecretStr | None = None
     """64 hexadecimal digits that every other secret comes from; None makes one and keeps it in the state folder."""
+    first_api_key: SecretStr | None = None
+    """The API key of the first admin, for several gateways that share a database; None makes one and prints it."""
     job_keep_s: Seconds = 7 * 24 * 3600.0
     """Time that a finished job is kept; its media is deleted as soon as it is finished."""
     token_issuer: str | None = None

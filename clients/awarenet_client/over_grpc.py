@@ -17,6 +17,8 @@ from awarenet_client.protocol import Address
 from awarenet_client.transport import Blocking, Suspending, Transport
 
 _CHANNEL: Final = (
+    # Every address of the name in turn, not the first that answers: a name may stand for many servers.
+    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     # A server that was restarted is found again within a second, not after gRPC's two minutes; "min" is, against
