@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -29,6 +30,7 @@ from gateway.routes import jobs, models, operations, pages, pictures, stream
 from gateway.scoring import Scorer
 from gateway.services import Services
 from gateway.settings import Settings
+from gateway.shadow import Shadow
 from gateway.stores import Retention, Stores
 from gateway.streams import Streams
 from gateway.workers import WorkerOptions, WorkerPool
@@ -67,6 +69,9 @@ def create_app(
             stack.push_async_callback(parts.audit.close)
             await parts.pool.start()
             stack.push_async_callback(parts.pool.close)
+            if parts.scorer.shadow is not None:
+                await parts.scorer.shadow.start()
+                stack.push_async_callback(parts.scorer.shadow.close)
             await parts.job_runner.start()
             stack.push_async_callback(parts.job_runner.close)
             stack.callback(asyncio.create_task(_warm_up(parts.readiness)).cancel)
@@ -125,7 +130,11 @@ def _assemble(
     pool = WorkerPool(options, settings.workers, settings.queue, died=died)
     clip_pool = WorkerPool(options, settings.clip_workers, settings.clip_workers, patient=False, died=died)
     policy = Models(server)
-    scorer = Scorer(pool, policy, ResultCache(settings.cached_results), metrics, settings.picture_timeout_s)
+    shadow = None
+    if settings.shadow_server is not None:
+        shadow_pool = WorkerPool(replace(options, server=settings.shadow_server), 1, 1, died=died)
+        shadow = Shadow(shadow_pool, settings.shadow_share, metrics, settings.picture_timeout_s)
+    scorer = Scorer(pool, policy, ResultCache(settings.cached_results), metrics, settings.picture_timeout_s, shadow)
     audit = Auditor(stores.audit, stores.pseudonyms)
     metrics.watch("queue", "Pictures and frames that wait for a worker", lambda: pool.waiting)
     metrics.watch("running", "Pictures and frames in the hands of workers", lambda: pool.running)

@@ -36,6 +36,10 @@ class Settings(BaseSettings):
     """Port to listen on; 0 takes a free one."""
     server: str | None = None
     """URL of a Triton server that runs elsewhere (`grpc://host:port`); None starts one here."""
+    shadow_server: str | None = None
+    """URL of a Triton server with other models, which judge pictures as well to be compared; None for none."""
+    shadow_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the pictures that the shadow judges, by every stage, after their callers have the answer."""
     model_repository: Path = Path("model_repository")
     """The models; also gives the known answer that readiness is checked with."""
     state_folder: Path = Path(".awarenet")

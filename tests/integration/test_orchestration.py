@@ -21,6 +21,8 @@ from skimage.data import astronaut
 
 from awarenet.runtime.server import TritonServer
 from gateway.identity import new_key
+from tests.chart.rendering import render
+from tests.chart.rules import TRITON_METRICS, queries
 from tests.gateway import ROOT, running
 from tests.samples import save
 from tests.serving import eventually
@@ -133,3 +135,40 @@ def test_a_hook_that_cannot_work_says_so(settings: dict[str, str], remedy: str) 
     done = run("gateway", "drain", AWARENET_PORT="9", **settings)
     assert done.returncode == 1
     assert remedy in done.stderr
+
+
+def test_what_autoscalers_follow_is_on_the_metrics_pages(
+    triton_server: TritonServer, tiny_repository: Path, tmp_path: Path
+) -> None:
+    with running(triton_server.grpc_url, tiny_repository, tmp_path / "state") as gateway, gateway.client() as client:
+        assert eventually(lambda: client.get("/readyz").status_code == 200, 60)
+        with urllib.request.urlopen(triton_server.metrics_url, timeout=10) as response:
+            exposed = response.read().decode() + client.get("/metrics").text
+    followed = {
+        name
+        for engine in ("keda", "hpa")
+        for _, query in queries(render("default", {"autoscaling": {"engine": engine}}))
+        for name in re.findall(r"\b(?:nv|awarenet)_\w+(?=\{)", query)
+    }
+    assert followed > TRITON_METRICS
+    for name in followed:
+        assert re.search(rf"^{name}(\{{| )", exposed, re.MULTILINE), name
+    assert 'nv_inference_pending_request_count{model="cascade"' in exposed
+
+
+def test_a_shadow_judges_what_was_answered_and_counts_how_it_compares(
+    triton_server: TritonServer, tiny_repository: Path, tmp_path: Path
+) -> None:
+    save(tmp_path / "portrait.png", astronaut())
+    picture = (tmp_path / "portrait.png").read_bytes()
+    for server, outcome in ((triton_server.grpc_url, "same"), ("grpc://127.0.0.1:9", "failed")):
+        settings: dict[str, object] = {"shadow_server": server, "picture_timeout_s": 60}
+        with (
+            running(triton_server.grpc_url, tiny_repository, tmp_path / outcome, **settings) as gateway,
+            gateway.client() as client,
+        ):
+            assert client.post("/v1/detect?route=full", content=picture).status_code == 200
+            assert eventually(lambda gateway=gateway: gateway.metric("shadow_total") == 1, 60)  # type: ignore[misc]
+            assert f'awarenet_gateway_shadow_total{{outcome="{outcome}"}} 1.0' in client.get("/metrics").text
+            assert gateway.metric("verdicts_total") == 1, "the shadow's verdict is not the service's"
+            assert gateway.metric("shadow_difference_count") == (outcome == "same")
