@@ -52,8 +52,8 @@ Change the source of a slot only while it is not live.
 
 Each signal is a load in pods: what there is to do over what one pod is made for. Above `autoscaling.scaleUpAt` of full
 pods are added, below `scaleDownAt` they go, between the two nothing moves. KEDA asks Prometheus for the signals itself.
-For an HPA the chart records them as `awarenet_load_pods{{deployment, signal}}`, which a Prometheus adapter must offer as
-an external metric of that name.
+For an HPA the chart records them as `awarenet_load_pods{{deployment, signal}}`, which a Prometheus adapter must offer
+as an external metric of that name.
 
 ## Values
 
