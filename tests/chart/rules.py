@@ -317,10 +317,14 @@ def ports_line_up(manifests: Manifests) -> Iterator[str]:
     yield from _monitored_ports_exist(manifests)
 
 
+def _options(container: Manifest) -> dict[str, str]:
+    return dict(word.removeprefix("--").split("=", 1) for word in container["args"] if "=" in word)
+
+
 def _listening(container: Manifest) -> dict[str, int]:
     if container["name"] == "gateway":
         return {"http": int(environment(container)["AWARENET_PORT"])}
-    options = dict(word.removeprefix("--").split("=") for word in container.get("args", []))
+    options = _options(container)
     found = {
         word: int(options[f"{word}-port"])
         for word in ("http", "grpc", "metrics", "health")
@@ -349,7 +353,7 @@ def _upstreams_exist(manifests: Manifests) -> Iterator[str]:
     called: list[tuple[str, str, int]] = []
     for name, container, spec in _each_container(manifests):
         urls = [value for key, value in environment(container).items() if key.endswith("SERVER")]
-        urls += [word for word in container.get("command", []) if word.startswith("http://")]
+        urls += [word for word in container["args"] if word.startswith("http://")]
         for url in urls:
             host, port = url.split("://")[1].rsplit(":", 1)
             if host == "127.0.0.1":
@@ -412,7 +416,7 @@ def commands_exist(manifests: Manifests) -> Iterator[str]:
     """Every command line is parsed by the program that it calls."""
     for name, container, _ in _each_container(manifests):
         hook = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command")
-        for words in ([*container["command"], *container.get("args", [])], hook):
+        for words in ([*container.get("command", []), *container["args"]], hook):
             if words is not None and (fault := _fault_of(words)):
                 yield f"{name}: `{shlex.join(words)}`: {fault}"
 
@@ -454,7 +458,7 @@ def pods_get_the_time_they_need_to_end(manifests: Manifests) -> Iterator[str]:
                 needed += float(words[words.index("--after") + 1])
                 needed += 2 * float(environment(container)["AWARENET_DRAIN_TIMEOUT_S"])
             elif container["name"] == "triton":
-                options = dict(word.removeprefix("--").split("=") for word in container["args"])
+                options = _options(container)
                 needed += float(options["drain-timeout"]) + 5
                 if "gateway" not in [one["name"] for one in lasting(spec)]:
                     pause = float(hook.get("sleep", {}).get("seconds", 0))

@@ -58,12 +58,12 @@ def test_no_gateway_ever_asks_two_versions_of_the_models() -> None:
         f"grpc://demo-awarenet-triton-{slot}.{NAMESPACE}.svc:8001" for slot in ("blue", "green")
     ]
     fetched = {
-        item["metadata"]["name"]: containers(item["spec"]["template"]["spec"])[0]["command"]
+        item["metadata"]["name"]: containers(item["spec"]["template"]["spec"])[0]["args"]
         for item in of_kind(manifests, "Deployment")
         if item["spec"]["template"]["spec"].get("initContainers")
     }
     assert fetched == {
-        "demo-awarenet-triton-green": ["awarenet", "models", "fetch", "s3://models/next", "/models/repository"]
+        "demo-awarenet-triton-green": ["awarenet", "models", "fetch", "s3://models/next", "/models/current"]
     }
 
 

@@ -152,7 +152,7 @@ CONTROLS: list[tuple[str, str, Break]] = [
         "cpu",
         lambda m: container(m, "gateway")["lifecycle"]["preStop"]["exec"]["command"].append("--now"),
     ),
-    ("commands_exist", "cpu", lambda m: container(m, "inference")["command"].__setitem__(1, "ask")),
+    ("commands_exist", "cpu", lambda m: container(m, "inference")["args"].__setitem__(1, "ask")),
     ("pods_get_the_time_they_need_to_end", "cpu", lambda m: pod(m).update(terminationGracePeriodSeconds=60)),
     ("pods_get_the_time_they_need_to_end", "cpu", lambda m: pod(m, "triton").pop("terminationGracePeriodSeconds")),
     ("pods_get_the_time_they_need_to_end", "cpu", lambda m: argument(m, "--connection-age=30", "--connection-age=300")),

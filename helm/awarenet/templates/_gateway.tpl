@@ -16,7 +16,7 @@ server: grpc://{{ include "awarenet.tritonHost" . }}:{{ int $values.triton.ports
 shadow_server: grpc://{{ include "awarenet.tritonHost" (merge (dict "slot" $next) .) }}:{{ int $values.triton.ports.grpc }}
 shadow_share: {{ $values.models.shadow.share }}
 {{- end }}
-state_folder: /state
+state_folder: /var/lib/awarenet
 workers: {{ int $values.gateway.workers }}
 queue: {{ int $values.gateway.queue }}
 clip_workers: {{ int $values.gateway.clipWorkers }}
@@ -41,7 +41,7 @@ log_json: true
 {{- $values := .root.Values -}}
 name: gateway
 {{ include "awarenet.containerBase" . }}
-command: [python, -m, gateway, serve]
+args: [python, -m, gateway, serve]
 env:
   {{- range $field, $value := merge (deepCopy $values.gateway.settings) (include "awarenet.gatewaySettings" . | fromYaml) }}
   - name: AWARENET_{{ upper $field }}
@@ -87,8 +87,9 @@ lifecycle:
 resources:
   {{- toYaml $values.gateway.resources | nindent 2 }}
 volumeMounts:
-  - {name: state, mountPath: /state}
+  - {name: state, mountPath: /var/lib/awarenet}
   - {name: temporary, mountPath: /tmp}
+  - {name: cache, mountPath: /var/cache/awarenet}
   - {name: shared-memory, mountPath: /dev/shm}
 {{- end -}}
 
@@ -106,5 +107,7 @@ volumeMounts:
   emptyDir: {medium: Memory, sizeLimit: 64Mi}
 - name: temporary
   emptyDir: {sizeLimit: 256Mi}
+- name: cache
+  emptyDir: {sizeLimit: 64Mi}
 {{- end }}
 {{- end -}}

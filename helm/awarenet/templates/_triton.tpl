@@ -15,12 +15,12 @@
 {{/* Where the models are fetched from; empty where those in the image are served as they are. Plans lie beside the other
      files of a model, so with plans the image's own repository is taken into a volume too. */}}
 {{- define "awarenet.source" -}}
-{{- $own := ternary "/opt/awarenet/model_repository" "" .root.Values.models.plans.enabled -}}
+{{- $own := ternary "/opt/awarenet/models" "" .root.Values.models.plans.enabled -}}
 {{- (index .root.Values.models.slots .slot).source | default $own -}}
 {{- end -}}
 
 {{- define "awarenet.modelRepository" -}}
-{{- if include "awarenet.source" . }}/models/repository{{ else }}/opt/awarenet/model_repository{{ end -}}
+{{- if include "awarenet.source" . }}/models/current{{ else }}/opt/awarenet/models{{ end -}}
 {{- end -}}
 
 {{/* The containers that run before Triton. */}}
@@ -30,8 +30,8 @@
 {{- with include "awarenet.source" . }}
 - name: fetch-models
   {{- include "awarenet.containerBase" $ | nindent 2 }}
-  # Verifies the signature of the manifest and the sha256 of every file; anything else ends it, and the pod does not start.
-  command: [awarenet, models, fetch, {{ . | quote }}, {{ include "awarenet.modelRepository" $ }}]
+  # Holds every file against the manifest; whatever is altered, missing or added ends it, and the pod does not start.
+  args: [awarenet, models, fetch, {{ . | quote }}, {{ include "awarenet.modelRepository" $ }}]
   {{- with $models.fetchEnvironment }}
   env:
     {{- range $name, $value := . }}
@@ -48,6 +48,7 @@
   volumeMounts:
     - {name: models, mountPath: /models}
     - {name: temporary, mountPath: /tmp}
+    - {name: cache, mountPath: /var/cache/awarenet}
     {{- if $slot.claim }}
     - {name: source, mountPath: /source, readOnly: true}
     {{- end }}
@@ -56,13 +57,14 @@
 - name: build-plans
   {{- include "awarenet.containerBase" . | nindent 2 }}
   # On the card that will run them; kept by GPU and TensorRT version, so that a second start finds them.
-  command: [awarenet, models, plans, {{ include "awarenet.modelRepository" . }}, --cache, /plans]
+  args: [awarenet, models, plans, {{ include "awarenet.modelRepository" . }}, --cache, /plans]
   resources:
     {{- include "awarenet.tritonResources" . | nindent 4 }}
   volumeMounts:
     - {name: models, mountPath: /models}
     - {name: plans, mountPath: /plans}
     - {name: temporary, mountPath: /tmp}
+    - {name: cache, mountPath: /var/cache/awarenet}
 {{- end }}
 {{- end -}}
 
@@ -86,8 +88,10 @@ name: triton
 {{- if $pair }}
 restartPolicy: Always # A sidecar: it starts before the gateway, and ends after it.
 {{- end }}
-command: [awarenet, serve]
 args:
+  # Not `command`: NVIDIA's entry point sets up CUDA.
+  - awarenet
+  - serve
   - --model-repository={{ include "awarenet.modelRepository" . }}
   {{- with $values.triton.target }}
   - --target={{ . }}
@@ -141,6 +145,7 @@ resources:
 volumeMounts:
   - {name: shared-memory, mountPath: /dev/shm}
   - {name: temporary, mountPath: /tmp}
+  - {name: cache, mountPath: /var/cache/awarenet}
   {{- if include "awarenet.source" . }}
   - {name: models, mountPath: /models, readOnly: true}
   {{- end }}
@@ -155,6 +160,8 @@ volumeMounts:
   emptyDir: {medium: Memory, sizeLimit: {{ include "awarenet.sharedMemory" .root }}}
 - name: temporary
   emptyDir: {sizeLimit: 256Mi}
+- name: cache
+  emptyDir: {sizeLimit: 64Mi}
 {{- if include "awarenet.source" . }}
 - name: models
   emptyDir: {sizeLimit: {{ $models.volumeSize }}}
