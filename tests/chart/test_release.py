@@ -12,6 +12,7 @@ from typing import Any
 import helm_python
 import pytest
 import yaml
+from awarenet_client.memory import REGION_BYTES
 
 from helm.readme import README, readme, values
 from tests.chart.rendering import (
@@ -28,6 +29,7 @@ from tests.chart.rendering import (
     nested,
     notes,
     of_kind,
+    quantity,
     render,
 )
 
@@ -159,9 +161,9 @@ def test_nothing_of_an_air_gapped_release_may_call_an_address_outside() -> None:
 @pytest.mark.parametrize(
     ("changes", "gateway", "triton"),
     [
-        ({}, 15 + 2 * 30 + 10, 15 + 30 + 20 + 5 + 10),
-        ({"lifecycle": {"gatewayDrainSeconds": 100}}, 15 + 2 * 100 + 10, 80),
-        ({"lifecycle": {"endpointRemovalSeconds": 5, "connectionAgeSeconds": 60}}, 75, 5 + 60 + 20 + 5 + 10),
+        ({}, 15 + 2 * 30 + 10, 15 + 33 + 20 + 5 + 10),
+        ({"lifecycle": {"gatewayDrainSeconds": 100}}, 15 + 2 * 100 + 10, 83),
+        ({"lifecycle": {"endpointRemovalSeconds": 5, "connectionAgeSeconds": 60}}, 75, 5 + 66 + 20 + 5 + 10),
         ({"layout": "pair"}, 15 + 2 * 30 + 20 + 5 + 10, None),
     ],
 )
@@ -289,3 +291,19 @@ def test_a_value_without_a_comment_is_refused() -> None:
 @pytest.mark.parametrize("profile", ["default", *PROFILES])
 def test_the_notes_say_what_to_do_next(profile: str) -> None:
     assert "helm -n awarenet-ns test demo" in notes(profile)
+
+
+@pytest.mark.parametrize("faces", [64, 512])
+def test_a_pair_adds_the_memory_of_each_worker(faces: int) -> None:
+    apart, beside = (
+        render("default", {"triton": {"facesInFlight": faces}}, {"layout": layout}) for layout in ("separate", "pair")
+    )
+    sizes = [
+        quantity(volume["emptyDir"]["sizeLimit"])
+        for manifests in (apart, beside)
+        for item in of_kind(manifests, "Deployment")
+        for volume in item["spec"]["template"]["spec"]["volumes"]
+        if volume["name"] == "shared-memory" and volume["emptyDir"]["sizeLimit"] != "64Mi"
+    ]
+    assert sizes[1] - sizes[0] == 3 * (32 << 20), "two workers and one for clips, as awarenet_client/memory.py has it"
+    assert REGION_BYTES == 32 << 20

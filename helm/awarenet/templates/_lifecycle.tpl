@@ -14,10 +14,10 @@ pair:    the gateway's, then Triton's: a sidecar is told to end when the gateway
 {{- end -}}
 {{- end -}}
 
-{{/* Seconds before SIGTERM in which gateways leave a Triton server. */}}
+{{/* Seconds before SIGTERM in which gateways leave a Triton server; gRPC stretches the age of a connection by up to a tenth. */}}
 {{- define "awarenet.tritonLeaveSeconds" -}}
 {{- with .Values.lifecycle -}}
-{{ add (int .endpointRemovalSeconds) (int .connectionAgeSeconds) }}
+{{ add (int .endpointRemovalSeconds) (div (add 9 (mul 11 (int .connectionAgeSeconds))) 10) }}
 {{- end -}}
 {{- end -}}
 
