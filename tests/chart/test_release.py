@@ -14,6 +14,7 @@ import pytest
 import yaml
 from awarenet_client.memory import REGION_BYTES
 
+from awarenet import __version__
 from helm.readme import README, readme, values
 from tests.chart.rendering import (
     CHART,
@@ -307,3 +308,12 @@ def test_a_pair_adds_the_memory_of_each_worker(faces: int) -> None:
     ]
     assert sizes[1] - sizes[0] == 3 * (32 << 20), "two workers and one for clips, as awarenet_client/memory.py has it"
     assert REGION_BYTES == 32 << 20
+
+
+def test_the_chart_installs_the_version_that_it_lies_beside() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert chart["appVersion"] == __version__
+    images = {
+        one["image"] for item in of_kind(render(), "Deployment") for one in containers(item["spec"]["template"]["spec"])
+    }
+    assert images == {f"awarenet/gateway:{__version__}", f"awarenet/triton-cpu:{__version__}"}
