@@ -50,7 +50,7 @@ $(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB)/index.html
 	$(NPM) run build
 
 test: $(VENV)/dev.stamp ## every test that is not marked slow or gpu
-	$(BIN)/python -m pytest tests/unit -n 2 --dist loadfile -m 'not slow and not gpu' $(ARGS)
+	$(BIN)/python -m pytest tests/unit tests/chart -n 2 --dist loadfile -m 'not slow and not gpu' $(ARGS)
 	$(BIN)/python -m pytest tests/integration -m 'not slow and not gpu' $(ARGS)
 
 test-slow: $(VENV)/dev.stamp ## the tests marked slow

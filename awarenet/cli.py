@@ -1,4 +1,4 @@
-"""The command line: `awarenet detect | watch | serve | evaluate | models | fetch-face-model`.
+"""The command line: `awarenet detect | watch | serve | probe | evaluate | models | fetch-face-model`.
 
 Each command lives in its own room and is imported when it is called, so that none pays for another's libraries.
 """
@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "detect": "awarenet.detect_command:detect",
     "watch": "awarenet.watch_command:watch",
     "serve": "awarenet.runtime.serve_command:serve",
+    "probe": "awarenet.probe_command:probe",
     "evaluate": "awarenet.evaluation.command:evaluate",
     "models": "awarenet.models.command:app",
     "fetch-face-model": "awarenet.cli:fetch_face_model",

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from awarenet.errors import AwareNetError, InvalidInput, ReportError
 from gateway.audit import AuditEvent, Head
-from gateway.identity import ApiKey, Role
+from gateway.identity import ApiKey, Role, new_key
 from gateway.jobs import Job
 from gateway.stores import Retention, Stores
 
@@ -101,6 +101,11 @@ def _keys(opened: _Opened) -> typer.Typer:
             )
             _note(stores, "keys.create", made.id)
             _tell_key(made, key)
+
+    @app.command()
+    def generate() -> None:
+        """Prints a new key for AWARENET_FIRST_API_KEY, and keeps nothing."""
+        sys.stdout.write(f"{new_key()}\n")
 
     @app.command("list")
     def show(

@@ -25,11 +25,7 @@ def drain(settings: Settings, settle_s: float) -> None:
         Unavailable: No gateway answers.
         ServiceError: Work is still under way after the gateway's time to finish.
     """
-    file = settings.state_folder / KEY_FILE
-    try:
-        key = file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} cannot be read ({error}); set AWARENET_STATE_FOLDER as it has it") from error
+    key = _key(settings)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
     try:
@@ -44,6 +40,20 @@ def drain(settings: Settings, settle_s: float) -> None:
     except (httpx2.HTTPError, ValueError) as error:
         raise Unavailable(f"no gateway answers at {address} ({error}); set AWARENET_PORT as it has it") from error
     if answer.status_code in (401, 403):
-        raise ConfigurationError(f"the key in {file} was revoked or may not drain; SIGTERM drains without it")
+        raise ConfigurationError(
+            f"{address} answers {answer.status_code}: the key was revoked or may not drain; SIGTERM drains without it"
+        )
     if not content.get("drained"):
         raise ServiceError(f"{address}: not everything was finished: {content}")
+
+
+def _key(settings: Settings) -> str:
+    if settings.first_api_key is not None:
+        return settings.first_api_key.get_secret_value()
+    file = settings.state_folder / KEY_FILE
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{file} cannot be read ({error}); set AWARENET_STATE_FOLDER or AWARENET_FIRST_API_KEY as the gateway has it"
+        ) from error

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 from awarenet.errors import Overloaded, Unavailable
+from gateway.timing import within
 
 
 class Lifecycle:
@@ -81,7 +82,7 @@ class Lifecycle:
         self._leaving = True
         if settle_s > 0 and not self.draining:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self.ending.wait(), settle_s)
+                await within(settle_s, self.ending.wait())
         self.ending.set()
         try:
             async with self._changed:

@@ -54,6 +54,15 @@ class Metrics:
                 "awarenet_gateway_face_compression", "Share of flat pixels of faces", buckets=_SHARES, registry=registry
             ),
         }
+        self._shadow = Counter(
+            "awarenet_gateway_shadow",
+            "Pictures that other models judged, by outcome",
+            ["outcome"],
+            registry=registry,
+        )
+        self._shadow_difference = Histogram(
+            "awarenet_gateway_shadow_difference", "Difference of P(fake)", buckets=_SHARES, registry=registry
+        )
         self._cache = Counter("awarenet_gateway_cache", "Look-ups of verdicts", ["result"], registry=registry)
         self._steps = Histogram(
             "awarenet_gateway_step_seconds", "Seconds in a worker", ["step"], buckets=_SECONDS, registry=registry
@@ -82,6 +91,12 @@ class Metrics:
     def refused(self, code: str) -> None:
         """Counts media that was not scored."""
         self._rejects.labels(code).inc()
+
+    def shadowed(self, outcome: str, difference: float | None = None) -> None:
+        """Counts a picture that other models judged as well."""
+        self._shadow.labels(outcome).inc()
+        if difference is not None:
+            self._shadow_difference.observe(difference)
 
     def scored(self, verdict: dict[str, Any]) -> None:
         """Counts a verdict and its faces."""

@@ -14,6 +14,7 @@ from awarenet.stages import Route
 from gateway.cache import ResultCache, ResultKey
 from gateway.metrics import Metrics
 from gateway.models import Models
+from gateway.shadow import Shadow
 from gateway.uploads import Upload
 from gateway.workers import Progress, Task, WorkerPool
 
@@ -44,16 +45,24 @@ class Scorer:
         cache: Verdicts that are remembered.
         metrics: Where verdicts are counted.
         timeout_s: Longest time for one picture.
+        shadow: Other models that are tried; None for none.
     """
 
     def __init__(
-        self, pool: WorkerPool, models: Models, cache: ResultCache, metrics: Metrics, timeout_s: float
+        self,
+        pool: WorkerPool,
+        models: Models,
+        cache: ResultCache,
+        metrics: Metrics,
+        timeout_s: float,
+        shadow: Shadow | None = None,
     ) -> None:
         self.pool = pool
         self.models = models
         self._cache = cache
         self._metrics = metrics
         self._timeout_s = timeout_s
+        self.shadow = shadow
 
     async def picture(self, upload: Upload, route: Route, *, admitted: bool = False) -> Scored:
         """Scores a picture, or remembers its verdict.
@@ -78,6 +87,8 @@ class Scorer:
                 ResultKey(upload.sha256, verdict["model_version"], verdict["policy_version"], key.face_engine, route),
                 answer,
             )
+            if self.shadow is not None:
+                self.shadow.offer(upload.descriptor, verdict)
         return Scored({**answer["verdict"], "path": upload.name}, answer["content_credentials"], key.etag)
 
     async def run(

@@ -40,7 +40,7 @@ def _serve(settings: Settings, stack: ExitStack) -> None:
     listener = stack.enter_context(_listen(settings.host, settings.port))
     stores = open_state(settings)
     stack.callback(stores.close)
-    key_file = first_key(stores.keys, settings.state_folder)
+    key_file = first_key(stores.keys, settings)
     tolerance = TOLERANCE["onnxruntime"]
     if settings.server is None:
         ending = _Interrupted()
@@ -105,15 +105,13 @@ class _Server(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._signalled = False
 
-    def announce(self, listener: socket.socket, key_file: Path) -> None:
+    def announce(self, listener: socket.socket, key_file: Path | None) -> None:
         """Says where the service is, once it is there."""
         host, port = listener.getsockname()[:2]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-        self._lines = [
-            f"gateway  http://{f'[{host}]' if ':' in host else host}:{port}",
-            f"key      {key_file.read_text(encoding='ascii').strip()}",
-            f"kept in  {key_file}",
-        ]
+        self._lines = [f"gateway  http://{f'[{host}]' if ':' in host else host}:{port}"]
+        if key_file is not None:
+            self._lines += [f"key      {key_file.read_text(encoding='ascii').strip()}", f"kept in  {key_file}"]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts, and says so."""

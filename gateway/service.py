@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -31,6 +32,7 @@ from gateway.routes import heatmaps, jobs, models, operations, pages, pictures, 
 from gateway.scoring import Scorer
 from gateway.services import Services
 from gateway.settings import Settings
+from gateway.shadow import Shadow
 from gateway.stores import Retention, Stores
 from gateway.streams import Streams
 from gateway.webhook_work import WebhookWork
@@ -71,6 +73,9 @@ def create_app(
             stack.push_async_callback(parts.audit.close)
             await parts.pool.start()
             stack.push_async_callback(parts.pool.close)
+            if parts.scorer.shadow is not None:
+                await parts.scorer.shadow.start()
+                stack.push_async_callback(parts.scorer.shadow.close)
             if parts.clip_pool.size:
                 await parts.clip_pool.start()
                 stack.push_async_callback(parts.clip_pool.close)
@@ -139,7 +144,11 @@ def _assemble(
     pool = WorkerPool(options, settings.workers, settings.queue, died=died)
     clip_pool = WorkerPool(options, settings.clip_workers, settings.clip_workers, patient=False, died=died)
     policy = Models(server)
-    scorer = Scorer(pool, policy, ResultCache(settings.cached_results), metrics, settings.picture_timeout_s)
+    shadow = None
+    if settings.shadow_server is not None:
+        shadow_pool = WorkerPool(replace(options, server=settings.shadow_server), 1, 1, died=died)
+        shadow = Shadow(shadow_pool, settings.shadow_share, metrics, settings.picture_timeout_s)
+    scorer = Scorer(pool, policy, ResultCache(settings.cached_results), metrics, settings.picture_timeout_s, shadow)
     audit = Auditor(stores.audit, stores.pseudonyms)
     clip_work = ClipWork(stores.vault, clip_pool, scorer, settings.clip_timeout_s)
     local = settings.webhooks == "local"

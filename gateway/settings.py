@@ -37,6 +37,10 @@ class Settings(BaseSettings):
     """Port to listen on; 0 takes a free one."""
     server: str | None = None
     """URL of a Triton server that runs elsewhere (`grpc://host:port`); None starts one here."""
+    shadow_server: str | None = None
+    """URL of a Triton server with other models, which judge pictures as well to be compared; None for none."""
+    shadow_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the pictures that the shadow judges, by every stage, after their callers have the answer."""
     model_repository: Path = Path("model_repository")
     """The models; also gives the known answer that readiness is checked with."""
     state_folder: Path = Path(".awarenet")
@@ -96,6 +100,8 @@ class Settings(BaseSettings):
     """`sqlite:///file.db` or `postgresql://user@host/name`; None takes `gateway.db` in the state folder."""
     master_key: SecretStr | None = None
     """64 hexadecimal digits that every other secret comes from; None makes one and keeps it in the state folder."""
+    first_api_key: SecretStr | None = None
+    """The API key of the first admin, for several gateways that share a database; None makes one and prints it."""
     job_keep_s: Seconds = 7 * 24 * 3600.0
     """Time that a finished job is kept; its media is deleted as soon as it is finished."""
     token_issuer: str | None = None

@@ -36,13 +36,17 @@ def open_state(settings: Settings) -> Stores:
     return open_stores(database, folder, Secrets.derive(_master_key(settings)))
 
 
-def first_key(keys: ApiKeys, folder: Path) -> Path:
-    """The file with a working API key of an admin; a key is made where there is none.
+def first_key(keys: ApiKeys, settings: Settings) -> Path | None:
+    """The file with a working API key of an admin; a key is made where there is none. None where the settings give one.
 
     Raises:
         Unavailable: The file cannot be written.
+        ConfigurationError: The given key has the wrong form.
     """
-    file = folder / KEY_FILE
+    if settings.first_api_key is not None:
+        keys.adopt(settings.first_api_key.get_secret_value(), _OWNER, {Role.ADMIN}, name="given by the settings")
+        return None
+    file = settings.state_folder / KEY_FILE
     with contextlib.suppress(OSError, Unauthorised):
         keys.authenticate(file.read_text(encoding="ascii").strip())
         return file

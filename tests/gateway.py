@@ -91,9 +91,11 @@ def running(
     reader = threading.Thread(target=lambda: log.extend(iter(process.stderr.readline, "")), daemon=True)  # type: ignore[union-attr]
     reader.start()
     try:
-        lines = [process.stdout.readline().split() for _ in range(2)]
-        assert lines[0], f"the gateway did not start: {''.join(log)}"
-        yield Gateway(lines[0][1], lines[1][1], process, state, log)
+        given = settings.get("first_api_key")
+        address = process.stdout.readline().split()
+        assert address, f"the gateway did not start: {''.join(log)}"
+        key = str(given) if given else process.stdout.readline().split()[1]
+        yield Gateway(address[1], key, process, state, log)
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)

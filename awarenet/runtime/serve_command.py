@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -13,6 +14,7 @@ import typer
 
 from awarenet.errors import AwareNetError
 from awarenet.runtime.choice import DEFAULT_REPOSITORY
+from awarenet.runtime.health import HealthEndpoint
 from awarenet.runtime.installation import Target
 from awarenet.runtime.server import TritonServer
 
@@ -35,6 +37,12 @@ def serve(
     ] = None,
     start_timeout: Annotated[float, typer.Option(min=1, help="Seconds until the models must be loaded.")] = 120.0,
     drain_timeout: Annotated[float, typer.Option(min=0, help="Seconds that requests get to finish at the end.")] = 30.0,
+    health_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of /livez and /readyz, by the self-test; none without.")
+    ] = None,
+    connection_age: Annotated[
+        float | None, typer.Option(min=1, help="Seconds after which clients are asked to connect anew.")
+    ] = None,
 ) -> None:
     """Serves the model repository on Triton until SIGTERM or Ctrl-C; requests under way are finished."""
     ending = threading.Event()
@@ -49,14 +57,18 @@ def serve(
         target=target,
         start_timeout_s=start_timeout,
         drain_timeout_s=drain_timeout,
+        connection_age_s=connection_age,
     )
     try:
-        with server:
+        with server, contextlib.ExitStack() as stack:
             # Lines that programs read, too.
             for name, url in (("grpc", server.grpc_url), ("http", server.http_url), ("metrics", server.metrics_url)):
                 sys.stdout.write(f"{name:8}{url}\n")
+            if health_port is not None:
+                health = HealthEndpoint(host, health_port, unready=lambda: server.unready, dead=lambda: server.dead)
+                sys.stdout.write(f"health  {stack.enter_context(health).port}\n")
             sys.stdout.flush()
-            ending.wait()
+            ending.wait()  # The health endpoint ends first: nobody shall send any more.
             _log.info("draining", at_most_s=drain_timeout)
     except AwareNetError as error:
         sys.stderr.write(f"awarenet serve: {error}\n")

@@ -33,6 +33,8 @@ class TritonServer:
             (`awarenet models plans`), else for what the server brings.
         start_timeout_s: Seconds until the models must be loaded.
         drain_timeout_s: Seconds that requests under way get at the end.
+        connection_age_s: Seconds after which clients are asked to connect anew, so that they learn which servers there
+            are; None for never.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class TritonServer:
         target: Target | None = None,
         start_timeout_s: float = 120.0,
         drain_timeout_s: float = 30.0,
+        connection_age_s: float | None = None,
     ) -> None:
         self._root = root.resolve()
         self._host = host
@@ -53,6 +56,7 @@ class TritonServer:
         self._target = target
         self._start_timeout_s = start_timeout_s
         self._drain_timeout_s = drain_timeout_s
+        self._connection_age_s = connection_age_s
         self._process: TritonProcess | None = None
         self._supervisor: Supervisor | None = None
         self._open = contextlib.ExitStack()
@@ -118,6 +122,16 @@ class TritonServer:
         """Process id of the running `tritonserver`; it changes when the server is started anew. 0 when stopped."""
         return self._process.pid if self._process else 0
 
+    @property
+    def unready(self) -> str | None:
+        """Why no requests should come, by the last question with a known answer; None for no reason."""
+        return self._supervisor.unready if self._supervisor else "it does not run"
+
+    @property
+    def dead(self) -> str | None:
+        """Why it does not come back by itself; None while it may."""
+        return self._supervisor.dead if self._supervisor else "it does not run"
+
     def __enter__(self) -> TritonServer:
         self.start()
         return self
@@ -148,6 +162,8 @@ class TritonServer:
             f"--metrics-port={metrics}",
             "--log-info=false",
         ]
+        if self._connection_age_s is not None:
+            options.append(f"--grpc-max-connection-age={round(self._connection_age_s * 1000)}")
         if target == "embedded":
             options += ["--allow-gpu-metrics=false", "--pinned-memory-pool-byte-size=0"]
         else:

@@ -28,6 +28,9 @@ _REPAIR_S = 10.0
 
 _LONGEST_PAUSE_S = 30.0
 
+_GIVEN_UP_S = 180.0
+"""After this long without a right answer, or an answer to anybody, starting anew has not helped."""
+
 _log = structlog.get_logger("supervisor")
 
 
@@ -69,6 +72,22 @@ class Supervisor:
         self._answered = 0
         self._heard = 0.0
         self._next_probe = 0.0
+        self._fault: str | None = "it is starting"
+
+    @property
+    def unready(self) -> str | None:
+        """Why it should get no requests; None when the last question with a known answer was answered rightly."""
+        return "it is draining" if self._ending.is_set() else self._fault
+
+    @property
+    def dead(self) -> str | None:
+        """Why it does not come back by itself; None while it may."""
+        silence = time.monotonic() - self._heard
+        if not self._thread.is_alive():
+            return "nobody minds the server any more"
+        if self._fault is not None and silence > _GIVEN_UP_S:
+            return f"no right answer for {silence:.0f} s: {self._fault}"
+        return None
 
     def bring_up(self) -> None:
         """Starts the server and returns when it has passed the self-test.
@@ -100,6 +119,7 @@ class Supervisor:
             try:
                 self._watch()
             except ServiceError as error:
+                self._fault = str(error)
                 _log.error("server is started anew", reason=str(error))
                 self._relaunch()
         self._drain()
@@ -122,6 +142,7 @@ class Supervisor:
         self._stubs = self._process.stubs()
         self._heard = time.monotonic()
         self._next_probe = self._heard + _PROBE_S
+        self._fault = None
 
     def _relaunch(self) -> None:
         pause = _WATCH_S
@@ -130,6 +151,7 @@ class Supervisor:
             try:
                 return self._launch()
             except StartupError as error:
+                self._fault = str(error)
                 _log.error("server does not start; trying again", pause_s=pause, reason=str(error))
                 self._ending.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
@@ -143,8 +165,10 @@ class Supervisor:
         if not self._process.alive:
             raise ServiceError(f"Triton ended; its last words:\n{self._process.last_words}")
         for model in self._stubs - self._process.stubs():
+            self._fault = f"a process of {model} died; it is loaded again"
             _log.error("a process of a model died; the model is loaded again", model=model)
             self._control.replace(model, _REPAIR_S)
+            self._next_probe = 0.0  # Whether that helped is asked at once.
         if time.monotonic() >= self._next_probe:
             self._probe()
             self._next_probe = time.monotonic() + _PROBE_S
@@ -152,13 +176,14 @@ class Supervisor:
     def _probe(self) -> None:
         try:
             self._golden.check(*self._control.ask(golden_faces()[:1], _PROBE_S), self._tolerance)
-            self._heard = time.monotonic()
+            self._heard, self._fault = time.monotonic(), None
         except Unavailable as error:
             answered = self._control.answered(CASCADE.name)
             if answered != self._answered:
-                self._answered, self._heard = answered, time.monotonic()
+                self._answered, self._heard, self._fault = answered, time.monotonic(), None
                 return  # Busy with others.
             silence = time.monotonic() - self._heard
+            self._fault = str(error)
             _log.warning("no answer to a health question", silence_s=round(silence), reason=str(error))
             if silence > _SILENCE_S:
                 raise

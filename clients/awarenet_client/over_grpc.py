@@ -17,6 +17,9 @@ from awarenet_client.protocol import Address
 from awarenet_client.transport import Blocking, Suspending, Transport
 
 _CHANNEL: Final = (
+    # Every address of the name in turn, not the first that answers: a name may stand for many servers.
+    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
+    ("grpc.dns_min_time_between_resolutions_ms", 5000),  # Servers that came are seen soon, not after half a minute.
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     # A server that was restarted is found again within a second, not after gRPC's two minutes; "min" is, against

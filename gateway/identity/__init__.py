@@ -1,6 +1,6 @@
 """Who is calling, what they may do, and how much of it."""
 
-from gateway.identity.keys import ApiKey, ApiKeys
+from gateway.identity.keys import ApiKey, ApiKeys, new_key
 from gateway.identity.permissions import Permission, Principal, Role, authorise
 from gateway.identity.pseudonyms import Pseudonyms
 from gateway.identity.quotas import DailyQuotas
@@ -19,4 +19,5 @@ __all__ = [
     "TokenIssuer",
     "TokenVerifier",
     "authorise",
+    "new_key",
 ]

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from awarenet.errors import ConfigurationError, InvalidInput, NotFound, Unauthorised
 from gateway.database import Database
@@ -140,6 +141,40 @@ class ApiKeys:
             ).one()
         return _key(row), f"{PREFIX}_{key_id}_{secret}"
 
+    def adopt(self, key: str, subject: str, roles: Collection[Role], *, name: str = "") -> None:
+        """Makes a key that was chosen elsewhere work, so that several gateways agree on one.
+
+        A key whose id is known stays as it is: one that was revoked does not come back.
+
+        Args:
+            key: The key, in the form that `create` gives it.
+            subject: Whom it speaks for.
+            roles: What its bearer is.
+            name: What people call it.
+
+        Raises:
+            ConfigurationError: The key has another form.
+        """
+        form = _FORM.fullmatch(key)
+        if form is None:
+            raise ConfigurationError(
+                f"the given API key is not {PREFIX}_ID_SECRET with 16 and 52 characters of a-z and 2-7; "
+                "make one with `python -m gateway keys generate`"
+            )
+        key_id, secret = form.groups()
+        words = _words(roles)
+        new = sqlite.insert if self._database.dialect == "sqlite" else postgresql.insert
+        with self._database.writing() as connection:
+            row = new(API_KEYS).values(
+                id=key_id,
+                subject=subject,
+                name=name,
+                roles=words,
+                hash=self._hash(key_id, subject, words, secret),
+                created=self._database.now(connection),
+            )
+            connection.execute(row.on_conflict_do_nothing(index_elements=["id"]))
+
     def authenticate(self, key: str) -> Principal:
         """Who bears this key.
 
@@ -235,6 +270,11 @@ class ApiKeys:
     def _hash(self, key_id: str, subject: str, words: str, secret: str) -> str:
         covered = json.dumps([key_id, subject, words, secret]).encode()
         return hmac.new(self._hash_key, covered, hashlib.sha256).hexdigest()
+
+
+def new_key() -> str:
+    """A key that `ApiKeys.adopt` takes."""
+    return f"{PREFIX}_{_random(10)}_{_random(32)}"
 
 
 def _random(size: int) -> str:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent import futures
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -511,3 +512,39 @@ def test_a_blocking_transport_that_suspends_is_a_bug_that_is_told() -> None:
 
     with pytest.raises(RuntimeError):
         finish(suspends())
+
+
+def test_grpc_requests_go_to_every_address_of_a_name() -> None:
+    """A name stands for many servers where it is a headless service; one connection would keep to one of them."""
+    import grpc
+    from awarenet_client.over_grpc import _CHANNEL
+
+    asked: list[str] = []
+
+    class Counting(grpc.GenericRpcHandler):
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+            def answer(request: bytes, _context: grpc.ServicerContext) -> bytes:
+                asked.append(self._name)
+                return request
+
+            return grpc.unary_unary_rpc_method_handler(answer)
+
+    servers, addresses = [], []
+    for name in ("one", "two"):
+        server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[Counting(name)])
+        addresses.append(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
+        server.start()
+        servers.append(server)
+    try:
+        with grpc.insecure_channel(f"ipv4:{','.join(addresses)}", options=_CHANNEL) as channel:
+            call = channel.unary_unary("/a/b")
+            deadline = time.monotonic() + 30
+            while set(asked) != {"one", "two"} and time.monotonic() < deadline:
+                assert call(b"x", wait_for_ready=True, timeout=30) == b"x"
+    finally:
+        for server in servers:
+            server.stop(None).wait()
+    assert set(asked) == {"one", "two"}

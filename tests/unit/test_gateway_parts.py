@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 
 from awarenet import errors
-from awarenet.errors import AwareNetError, ConfigurationError, Conflict, NotFound, Overloaded, Unavailable
+from awarenet.errors import (
+    AwareNetError,
+    ConfigurationError,
+    Conflict,
+    NotFound,
+    Overloaded,
+    Unauthorised,
+    Unavailable,
+)
 from gateway.cache import Idempotency, ResultCache, ResultKey
+from gateway.identity import Role, new_key
 from gateway.lifecycle import Lifecycle
 from gateway.problems import KeyReused, problem, respond
 from gateway.settings import Settings
@@ -75,11 +84,40 @@ def test_the_first_key_and_every_secret_stay_the_same_from_start_to_start(tmp_pa
     keys = []
     for _ in range(2):
         state = open_state(settings)
-        keys.append(first_key(state.keys, settings.state_folder).read_text())
+        keys.append(_read(first_key(state.keys, settings)))
         state.close()
     assert keys[0] == keys[1]
     state.keys.revoke(state.keys.find()[0].id)
-    assert first_key(state.keys, settings.state_folder).read_text() != keys[0], "a key that works no more is replaced"
+    assert _read(first_key(state.keys, settings)) != keys[0], "a key that works no more is replaced"
+    state.close()
+
+
+def _read(file: Path | None) -> str:
+    assert file is not None
+    return file.read_text()
+
+
+def test_a_given_first_key_works_on_every_gateway_and_is_written_nowhere(tmp_path: Path) -> None:
+    given = new_key()
+    for _ in range(2):
+        settings = Settings.load(state_folder=tmp_path / "state", first_api_key=given)
+        state = open_state(settings)
+        assert first_key(state.keys, settings) is None
+        assert Role.ADMIN in state.keys.authenticate(given).roles
+        assert not (tmp_path / "state" / "api_key").exists()
+    state.keys.revoke(state.keys.find()[0].id)
+    first_key(state.keys, settings)
+    with pytest.raises(Unauthorised, match="revoked"):
+        state.keys.authenticate(given)
+    state.close()
+
+
+def test_a_first_key_of_another_form_is_refused_by_its_remedy(tmp_path: Path) -> None:
+    settings = Settings.load(state_folder=tmp_path / "state", first_api_key="hunter2")
+    state = open_state(settings)
+    with pytest.raises(ConfigurationError, match="keys generate") as refused:
+        first_key(state.keys, settings)
+    assert "hunter2" not in str(refused.value)
     state.close()
 
 
