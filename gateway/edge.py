@@ -125,7 +125,8 @@ class Edge:
                 await respond(unforeseen, request_id)(scope, receive, answer)
         finally:
             seconds = time.perf_counter() - begun
-            route = getattr(scope.get("route"), "path", "other")
+            # Refused before it was routed: still a request to the service, and part of its availability.
+            route = getattr(scope.get("route"), "path", "/v1/*" if scope["path"].startswith("/v1/") else "other")
             self._metrics.answered(scope["method"], route, status or Cancelled.status, seconds)
             _log.info(
                 "answered", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 1)

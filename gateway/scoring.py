@@ -12,6 +12,7 @@ from fastapi import Request
 from awarenet.errors import AwareNetError, Cancelled
 from awarenet.stages import Route
 from gateway.cache import ResultCache, ResultKey
+from gateway.leakage import LeakageCheck
 from gateway.metrics import Metrics
 from gateway.models import Models
 from gateway.uploads import Upload
@@ -44,16 +45,24 @@ class Scorer:
         cache: Verdicts that are remembered.
         metrics: Where verdicts are counted.
         timeout_s: Longest time for one picture.
+        leakage_check: Looks at some pictures again.
     """
 
     def __init__(
-        self, pool: WorkerPool, models: Models, cache: ResultCache, metrics: Metrics, timeout_s: float
+        self,
+        pool: WorkerPool,
+        models: Models,
+        cache: ResultCache,
+        metrics: Metrics,
+        timeout_s: float,
+        leakage_check: LeakageCheck,
     ) -> None:
         self.pool = pool
         self.models = models
         self._cache = cache
         self._metrics = metrics
         self._timeout_s = timeout_s
+        self._leakage_check = leakage_check
 
     async def picture(self, upload: Upload, route: Route, *, admitted: bool = False) -> Scored:
         """Scores a picture, or remembers its verdict.
@@ -78,6 +87,10 @@ class Scorer:
                 ResultKey(upload.sha256, verdict["model_version"], verdict["policy_version"], key.face_engine, route),
                 answer,
             )
+            if route == "full":
+                self._leakage_check.count(verdict)
+            else:
+                self._leakage_check.offer(upload)
         return Scored({**answer["verdict"], "path": upload.name}, answer["content_credentials"], key.etag)
 
     async def run(
