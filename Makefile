@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve web test test-slow test-browser postgresql registry lint format bench train models sbom lock clean
+.PHONY: help demo serve web test test-slow test-browser postgresql registry prometheus observe lint format bench train models sbom lock clean
 
 # The first of these that runs and is 3.10-3.12; override with `make PYTHON=...`.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.10; do \
@@ -18,6 +18,10 @@ RUN ?= runs/first
 WEB := clients/web
 NPM = cd $(WEB) && PATH=$(abspath $(BIN)):$$PATH npm
 MINUTES ?= 20
+PROMETHEUS := build/prometheus
+PROMETHEUS_TOOLS := prometheus promtool prometheus-alertmanager amtool
+APT_HERE = -o Dir::State::lists=$(CURDIR)/$(PROMETHEUS)/lists -o Dir::Cache=$(CURDIR)/$(PROMETHEUS)/cache \
+	-o APT::Sandbox::User=root -o Debug::NoLocking=1
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,9 +53,9 @@ $(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB)/index.html
 		$(WEB)/vite.config.ts $(shell find $(WEB)/src $(WEB)/public -type f)
 	$(NPM) run build
 
-test: $(VENV)/dev.stamp ## every test that is not marked slow or gpu
+test: $(VENV)/dev.stamp prometheus ## every test that is not marked slow or gpu
 	$(BIN)/python -m pytest tests/unit tests/chart -n 2 --dist loadfile -m 'not slow and not gpu' $(ARGS)
-	$(BIN)/python -m pytest tests/integration -m 'not slow and not gpu' $(ARGS)
+	$(BIN)/python -m pytest tests/integration tests/monitoring -m 'not slow and not gpu' $(ARGS)
 
 test-slow: $(VENV)/dev.stamp ## the tests marked slow
 	$(BIN)/python -m pytest -m slow $(ARGS)
@@ -68,6 +72,21 @@ postgresql: ## install a PostgreSQL server (Debian, as root) for the tests that 
 
 registry: ## install an OCI registry (Debian, as root) for the tests that need one
 	apt-get update && apt-get install --yes --no-install-recommends docker-registry
+
+prometheus: ## get Prometheus and Alertmanager from Debian or Ubuntu, where they are not installed, into build/
+	@for tool in $(PROMETHEUS_TOOLS); do command -v $$tool >/dev/null || test -x $(PROMETHEUS)/usr/bin/$$tool || missing=1; done; \
+	if test -n "$${missing-}"; then $(MAKE) --no-print-directory $(PROMETHEUS)/stamp || echo "make: without Prometheus its tests are skipped" >&2; fi
+
+# Unpacked and not installed: it needs no root, starts no daemon, and `make clean` removes it.
+$(PROMETHEUS)/stamp:
+	mkdir -p $(PROMETHEUS)/lists/partial $(PROMETHEUS)/cache/archives/partial
+	if command -v apt-get >/dev/null; then cd $(PROMETHEUS) && \
+		apt-get $(APT_HERE) -qq update && apt-get $(APT_HERE) -qq download prometheus prometheus-alertmanager && \
+		for package in *.deb; do dpkg-deb --extract $$package .; done && touch stamp; \
+	else echo "make: no apt-get here; put Prometheus and Alertmanager on PATH, or their tests are skipped" >&2; fi
+
+observe: $(VENV)/gateway.stamp prometheus ## Prometheus and Alertmanager beside a running `make serve`; prints their addresses
+	$(BIN)/python -m monitoring observe $(ARGS)
 
 lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/ruff check .

@@ -197,3 +197,9 @@ class StartupError(ServiceError):
     """A server could not be started (port taken, binary missing, self-test failed)."""
 
     code = "startup"
+
+
+class WrongAnswer(StartupError):
+    """The server answers a question with a known answer wrongly: its models or libraries are not the right ones."""
+
+    code = "wrong_answer"

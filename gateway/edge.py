@@ -115,7 +115,8 @@ class Edge:
                 await respond(unforeseen, request_id)(scope, receive, answer.send)
         finally:
             seconds = time.perf_counter() - begun
-            route = getattr(scope.get("route"), "path", "other")
+            # Refused before it was routed: still a request to the service, and part of its availability.
+            route = getattr(scope.get("route"), "path", "/v1/*" if scope["path"].startswith("/v1/") else "other")
             self._metrics.answered(scope["method"], route, answer.status or Cancelled.status, seconds)
             ms = round(seconds * 1000, 1)
             _log.info("answered", method=scope["method"], path=scope["path"], status=answer.status, ms=ms)

@@ -6,16 +6,17 @@ import asyncio
 import os
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import cv2
 import numpy as np
 import structlog
 
-from awarenet.errors import AwareNetError, StartupError, Unavailable
+from awarenet.errors import AwareNetError, StartupError, Unavailable, WrongAnswer
 from awarenet.repository import ModelRepository
 from awarenet.runtime.golden import Golden, finish_computing, golden_faces, start_computing
 from gateway.lifecycle import Lifecycle
+from gateway.metrics import Metrics
 from gateway.models import Models
 from gateway.workers import Task, WorkerPool
 
@@ -43,16 +44,24 @@ class Readiness:
         repository: The models, from which the known answer is computed here. Where it is not there or has other models
             than the server, the server's own first answer is what later ones are held against.
         tolerance: The largest accepted difference of a logit.
+        metrics: Where answers are counted.
     """
 
     def __init__(
-        self, pool: WorkerPool, models: Models, lifecycle: Lifecycle, repository: Path, tolerance: float
+        self,
+        pool: WorkerPool,
+        models: Models,
+        lifecycle: Lifecycle,
+        repository: Path,
+        tolerance: float,
+        metrics: Metrics,
     ) -> None:
         self._pool = pool
         self._models = models
         self._lifecycle = lifecycle
         self._repository = repository
         self._tolerance = tolerance
+        self._metrics = metrics
         self._golden: tuple[str, Golden] | None = None
         self._lock = asyncio.Lock()
         self._question: asyncio.Task[dict[str, Any]] | None = None
@@ -69,15 +78,19 @@ class Readiness:
         async with self._lock:
             if time.monotonic() - self._asked >= CACHED_S:
                 try:
-                    await self._ask()
+                    self._metrics.asked(await self._ask())
                     self._failure = None
+                except WrongAnswer as error:
+                    self._metrics.asked("wrong")
+                    self._failure = error
                 except AwareNetError as error:
+                    self._metrics.asked("unanswered")
                     self._failure = error
                 self._asked = time.monotonic()
         if self._failure is not None:
             raise Unavailable(str(self._failure))
 
-    async def _ask(self) -> None:
+    async def _ask(self) -> Literal["right", "busy"]:
         policy = self._models.policy
         if not self._pool.pids:
             raise Unavailable("no worker is ready")
@@ -88,9 +101,10 @@ class Readiness:
         if not self._question.done():
             if self._pool.answered == answered:
                 raise Unavailable(f"the golden picture is not answered after {_PATIENCE_S:g} s, nor anything else")
-            return  # Busy with others.
+            return "busy"  # With others.
         question, self._question = self._question, None
         await self._hold(question.result())
+        return "right"
 
     async def _put(self, policy: str) -> dict[str, Any]:
         """Puts the question; the answer of the worker."""

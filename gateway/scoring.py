@@ -12,6 +12,7 @@ from fastapi import Request
 from awarenet.errors import AwareNetError, Cancelled
 from awarenet.stages import Route
 from gateway.cache import ResultCache, ResultKey
+from gateway.leakage import LeakageCheck
 from gateway.metrics import Metrics
 from gateway.models import Models
 from gateway.shadow import Shadow
@@ -46,6 +47,7 @@ class Scorer:
         metrics: Where verdicts are counted.
         timeout_s: Longest time for one picture.
         shadow: Other models that are tried; None for none.
+        leakage_check: Looks at some pictures again.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Scorer:
         cache: ResultCache,
         metrics: Metrics,
         timeout_s: float,
+        leakage_check: LeakageCheck,
         shadow: Shadow | None = None,
     ) -> None:
         self.pool = pool
@@ -63,6 +66,7 @@ class Scorer:
         self._metrics = metrics
         self._timeout_s = timeout_s
         self.shadow = shadow
+        self._leakage_check = leakage_check
 
     async def picture(self, upload: Upload, route: Route, *, admitted: bool = False) -> Scored:
         """Scores a picture, or remembers its verdict.
@@ -89,6 +93,10 @@ class Scorer:
             )
             if self.shadow is not None:
                 self.shadow.offer(upload.descriptor, verdict)
+            if route == "full":
+                self._leakage_check.count(verdict)
+            else:
+                self._leakage_check.offer(upload)
         return Scored({**answer["verdict"], "path": upload.name}, answer["content_credentials"], key.etag)
 
     async def run(

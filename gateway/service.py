@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -23,6 +24,7 @@ from gateway.clip_work import ClipWork
 from gateway.edge import Edge
 from gateway.identity import RateLimiter, TokenIssuer, TokenVerifier
 from gateway.job_runner import JobRunner
+from gateway.leakage import LeakageCheck
 from gateway.lifecycle import Lifecycle
 from gateway.metrics import Metrics
 from gateway.models import Models, forget_regions
@@ -148,17 +150,25 @@ def _assemble(
     if settings.shadow_server is not None:
         shadow_pool = WorkerPool(replace(options, server=settings.shadow_server), 1, 1, died=died)
         shadow = Shadow(shadow_pool, settings.shadow_share, metrics, settings.picture_timeout_s)
-    scorer = Scorer(pool, policy, ResultCache(settings.cached_results), metrics, settings.picture_timeout_s, shadow)
+    leakage_check = LeakageCheck(pool, policy, metrics, settings.leakage_check_share, settings.picture_timeout_s)
+    scorer = Scorer(
+        pool, policy, ResultCache(settings.cached_results), metrics, settings.picture_timeout_s, leakage_check, shadow
+    )
     audit = Auditor(stores.audit, stores.pseudonyms)
     clip_work = ClipWork(stores.vault, clip_pool, scorer, settings.clip_timeout_s)
     local = settings.webhooks == "local"
     sender = WebhookSender(WebhookSettings(rules=OutboundRules(loopback_http=local)))
     webhook_work = WebhookWork(stores.jobs, sender, stores.webhook_secret)
     metrics.watch("queue", "Pictures and frames that wait for a worker", lambda: pool.waiting)
+    metrics.watch("queue_limit", "Pictures and frames that may wait for a worker", lambda: pool.queue)
     metrics.watch("running", "Pictures and frames in the hands of workers", lambda: pool.running)
     metrics.watch("workers", "Workers that are ready", lambda: len(pool.pids))
+    metrics.watch("workers_wanted", "Workers that there shall be", lambda: pool.size)
     metrics.watch("worker_deaths", "Workers that ended unasked", lambda: pool.deaths + clip_pool.deaths)
     metrics.watch("in_flight", "Requests under way", lambda: lifecycle.in_flight)
+    metrics.watch("in_flight_limit", "Requests that may be under way", lambda: lifecycle.limit)
+    metrics.watch_space("state", "the state folder", settings.state_folder)
+    metrics.watch_space("shared_memory", "shared memory", Path("/dev/shm"))
     return Services(
         settings=settings,
         lifecycle=lifecycle,
@@ -166,7 +176,7 @@ def _assemble(
         models=policy,
         pool=pool,
         scorer=scorer,
-        readiness=Readiness(pool, policy, lifecycle, settings.model_repository, tolerance),
+        readiness=Readiness(pool, policy, lifecycle, settings.model_repository, tolerance, metrics),
         idempotency=Idempotency(settings.idempotency_s),
         access=Access(
             stores.keys,

@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     """Longest time for one picture, waiting included; it is Triton's budget too."""
     clip_timeout_s: Seconds = 600.0
     """Longest time for one attempt at a clip."""
+    leakage_check_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the pictures that every stage looks at once more when a worker is idle, to measure on live pictures how
+    many forgeries the fast filter lets through (`awarenet_gateway_leakage_check_total`); 0.01 is much on a busy one.
+    """
     face_engine: Engine = "auto"
     """What finds the faces: `yunet`, `hog`, or `auto` for the better one that is there."""
     frames: Count = DEFAULT_FRAMES

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -29,6 +31,10 @@ _REASONS = ("INVALID_ARG", "INTERNAL", "UNAVAILABLE", "CANCELLED")
 FLUSH_S = 0.25
 """Pause between two updates."""
 
+SHARED_MEMORY = "/dev/shm"
+SHARED_MEMORY_S = 2.0
+"""Pause between two looks at the shared memory, which tensors of all stages go through."""
+
 
 class CascadeMetrics:
     """Metrics of one cascade instance; the instances of a server add to the same ones.
@@ -45,6 +51,11 @@ class CascadeMetrics:
             "scores": family("awarenet_scores", "Faces decided, by P(fake) up to le", family.COUNTER),
             "failures": family("awarenet_failures", "Requests answered with an error, by reason", family.COUNTER),
         }
+        # Kept beside its metrics, which Triton ends when their family is gone.
+        self._space_family = family(
+            "awarenet_shared_memory_bytes", "Shared memory of the server, by kind", family.GAUGE
+        )
+        self._space = {kind: self._space_family.Metric(labels={"kind": kind}) for kind in ("size", "free")}
         self._latency = family("awarenet_stage_latency_ms", "Milliseconds a batch spent in a stage", family.HISTOGRAM)
         # Here and not above: Triton completes its module after it has imported ours.
         self._reasons = {getattr(pb_utils.TritonError, name): name.lower() for name in _REASONS}
@@ -91,12 +102,17 @@ class CascadeMetrics:
         return "fake" if distance >= 0 else "real"
 
     def _send_regularly(self) -> None:
-        ended = False
+        ended, look_at = False, 0.0
         while not ended:
             ended = self._ending.wait(FLUSH_S)
             with self._lock:
                 counts, self._counts = self._counts, Counter()
                 times, self._times = self._times, []
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + SHARED_MEMORY_S
+                status = os.statvfs(SHARED_MEMORY)
+                self._space["size"].set(status.f_blocks * status.f_frsize)
+                self._space["free"].set(status.f_bavail * status.f_frsize)
             for key, count in counts.items():
                 self._counter(key).increment(count)
             for stage, milliseconds in times:

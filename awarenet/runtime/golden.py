@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from awarenet.errors import StartupError
+from awarenet.errors import StartupError, WrongAnswer
 from awarenet.runtime.installation import python_path
 from awarenet.stages import FACE_SIZE
 
@@ -58,22 +58,20 @@ class Golden:
         take another branch in a tree.
 
         Raises:
-            StartupError: The answer differs.
+            WrongAnswer: The answer differs.
         """
         rows = len(evidence)
         if evidence.shape != self.evidence[:rows].shape or rows == 0:
-            raise StartupError(
-                f"self-test: the server answered shape {list(evidence.shape)}; its tensors are corrupted"
-            )
+            raise WrongAnswer(f"self-test: the server answered shape {list(evidence.shape)}; its tensors are corrupted")
         difference = np.abs(evidence - self.evidence[:rows])
         limit = tolerance * np.maximum(1, np.abs(self.evidence[:rows]))
         if not (difference <= limit).all():
-            raise StartupError(
+            raise WrongAnswer(
                 f"self-test: the server's evidence is {evidence.tolist()}, this machine computes "
                 f"{self.evidence[:rows].tolist()}; check that numpy<2 is installed and the models are the signed ones"
             )
         if tolerance <= TOLERANCE["embedded"] and not np.allclose(probability, self.probability[:rows], atol=tolerance):
-            raise StartupError(
+            raise WrongAnswer(
                 f"self-test: the server's probability is {probability.tolist()}, expected "
                 f"{self.probability[:rows].tolist()}; the meta-model or the policy differs"
             )

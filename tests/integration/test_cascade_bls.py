@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -201,3 +202,10 @@ def test_metrics_count_every_face(triton_server: TritonServer, client: grpcclien
     assert exits(*kinds[2]) >= before[2] + 1 and exits(*kinds[3]) >= before[3] + 1
     assert metric(triton_server, "awarenet_scores") >= scores + 5
     assert metric(triton_server, "awarenet_stage_latency_ms_count", stage="genconvit") >= runs + 1
+
+
+def test_metrics_say_how_much_shared_memory_is_left(triton_server: TritonServer) -> None:
+    status = os.statvfs("/dev/shm")
+    assert eventually(lambda: metric(triton_server, "awarenet_shared_memory_bytes", kind="size") > 0)
+    assert metric(triton_server, "awarenet_shared_memory_bytes", kind="size") == status.f_blocks * status.f_frsize
+    assert metric(triton_server, "awarenet_shared_memory_bytes", kind="free") > 0
