@@ -447,6 +447,7 @@ def test_a_job_with_bad_media_fails_for_good_and_says_why(client: httpx.Client, 
     content = finished(client, job)
     assert (content["state"], content["attempts"]) == ("failed", 1)
     assert content["problem"]["code"] == "damaged_media" and content["problem"]["detail"].startswith("b.jpg: ")
+    assert content["problem"]["status"] == 422 and content["problem"]["instance"] == f"urn:awarenet:job:{content['id']}"
 
 
 def test_a_job_that_is_sent_twice_under_one_key_is_one_job(client: httpx.Client, media: Path) -> None:
