@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,7 @@ class Detector:
         limits: MediaLimits | None = None,
         *,
         frames: int = DEFAULT_FRAMES,
+        step: Callable[[str], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         """Puts the parts together.
 
@@ -45,11 +46,13 @@ class Detector:
             face_detector: What finds the faces.
             limits: What is refused before decoding.
             frames: Most frames of a clip whose faces are scored, >= 1; all frames are read in any case.
+            step: Put around each step, with its name; for traces.
         """
         self._runtime = runtime
         self._faces = face_detector
         self._limits = limits or MediaLimits()
         self._frames = frames
+        self._step = step
 
     def detect(
         self, path: Path, *, route: Route = "cascade", progress: Callable[[float], None] | None = None
@@ -78,9 +81,9 @@ class Detector:
     def _look_at_picture(self, path: Path, route: Route) -> _Outcome:
         """Scores the faces of a picture; each is a track of its own, and those that are too small do not count."""
         timings: dict[str, float] = {}
-        with _timed(timings, "decode"):
+        with _timed(timings, "decode"), self._step("decode"):
             picture = read_picture(path, self._limits)
-        with _timed(timings, "detect"):
+        with _timed(timings, "detect"), self._step("detect faces"):
             found = self._faces.detect(picture.image)
             crops = [crop_face(picture.image, box) for box in found[:MAX_FACES]]
         with _timed(timings, "score"):
@@ -113,7 +116,7 @@ class Detector:
 
     def _look_at_clip(self, path: Path, route: Route, progress: Callable[[float], None] | None) -> _Outcome:
         """Scores the people of a clip; the worst decides, among those with enough faces that are good enough."""
-        with Clip(path, self._limits) as clip:
+        with self._step("analyse"), Clip(path, self._limits) as clip:
             seen = analyse(clip, self._faces, partial(self._score, route=route), self._frames, progress)
             duration_s = float(clip.times_s[-1])
         notes = [*seen.notes, *_upscaled([face.upscaled for face in seen.faces])]

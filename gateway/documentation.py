@@ -315,14 +315,14 @@ def _schemas() -> dict[str, Any]:
     problem = {
         "type": "object",
         "description": "Problem details (RFC 9457).",
-        "required": ["type", "title", "detail", "code"],
+        "required": ["type", "title", "status", "detail", "code", "instance"],
         "properties": {
             "type": text,
             "title": text,
             "status": {"type": "integer"},
             "detail": {"type": "string", "description": "What is wrong, and what to do."},
             "code": {"type": "string", "description": "The kind of problem, for programs."},
-            "instance": {"type": "string", "description": "The id of the request."},
+            "instance": {"type": "string", "description": "The id of the request or job."},
         },
     }
     job = _closed(

@@ -55,5 +55,5 @@ def _key(settings: Settings) -> str:
         return file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"{file} cannot be read ({error}); set AWARENET_STATE_FOLDER or AWARENET_FIRST_API_KEY as the gateway has it"
+            f"{file} cannot be read ({error}); set AWARENET_STATE_FOLDER or AWARENET_FIRST_API_KEY as it has it"
         ) from error

@@ -5,19 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.jobs import Job
-from gateway.problems import TYPE
+from gateway.problems import job_problem
 
 
 def view(job: Job) -> dict[str, Any]:
     """The job as plain JSON values."""
-    failed = None
-    if job.error_code is not None:
-        failed = {
-            "type": TYPE + job.error_code,
-            "title": "The job failed.",
-            "detail": job.error,
-            "code": job.error_code,
-        }
     result = job.result or {}
     return {
         "id": job.id,
@@ -32,5 +24,5 @@ def view(job: Job) -> dict[str, Any]:
         "finished": job.finished,
         "verdict": result.get("verdict"),
         "content_credentials": result.get("content_credentials"),
-        "problem": failed,
+        "problem": None if job.error_code is None else job_problem(job.error_code, job.error or "", job.id),
     }

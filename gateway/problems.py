@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from awarenet.errors import AwareNetError, InvalidInput
+from awarenet.errors import AwareNetError, Cancelled, InvalidInput, ServiceError
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -35,6 +35,13 @@ class BodyTooSlow(InvalidInput):
     status = 408
 
 
+class Abandoned(ServiceError):
+    """The process that did the job ended at each attempt."""
+
+    code = "abandoned"
+    status = 500
+
+
 class KeyReused(InvalidInput):
     """An `Idempotency-Key` was sent again with another request."""
 
@@ -49,16 +56,40 @@ def problem(error: AwareNetError, instance: str) -> dict[str, Any]:
         error: What went wrong.
         instance: The request's id.
     """
-    status = HTTPStatus(error.status) if error.status != 499 else None
-    kind = (type(error).__doc__ or "").strip().splitlines()[0]
-    return {
-        "type": TYPE + error.code,
-        "title": kind,
-        "status": error.status,
-        "detail": str(error) or (status.description if status else kind),
-        "code": error.code,
-        "instance": f"urn:awarenet:request:{instance}",
+    return _details(type(error), str(error), f"urn:awarenet:request:{instance}")
+
+
+def job_problem(code: str, detail: str, job_id: str) -> dict[str, Any]:
+    """Why a job failed, from what was kept of it.
+
+    Args:
+        code: The error's code.
+        detail: Its message.
+        job_id: The job.
+    """
+    return _details(_kinds(AwareNetError).get(code, ServiceError), detail, f"urn:awarenet:job:{job_id}") | {
+        "type": TYPE + code,
+        "code": code,
     }
+
+
+def _details(kind: type[AwareNetError], detail: str, instance: str) -> dict[str, Any]:
+    status = HTTPStatus(kind.status) if kind.status != Cancelled.status else None
+    title = (kind.__doc__ or "").strip().splitlines()[0]
+    return {
+        "type": TYPE + kind.code,
+        "title": title,
+        "status": kind.status,
+        "detail": detail or (status.description if status else title),
+        "code": kind.code,
+        "instance": instance,
+    }
+
+
+def _kinds(kind: type[AwareNetError]) -> dict[str, type[AwareNetError]]:
+    """A kind of error and all below it, by code."""
+    below = {code: child for one in kind.__subclasses__() for code, child in _kinds(one).items()}
+    return {kind.code: kind, **below}
 
 
 def respond(error: AwareNetError, instance: str) -> JSONResponse:

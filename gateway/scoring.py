@@ -151,5 +151,6 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
             raise Cancelled("the caller left before the answer was there")
         return working.result()
     finally:
-        working.cancel()
-        leaving.cancel()
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.wait({working, leaving})  # What the work uses must outlive it.

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from fastapi import FastAPI
@@ -39,7 +39,7 @@ from gateway.stores import Retention, Stores
 from gateway.streams import Streams
 from gateway.webhook_work import WebhookWork
 from gateway.webhooks import WebhookSender, WebhookSettings
-from gateway.workers import WorkerOptions, WorkerPool
+from gateway.workers import Tracing, WorkerOptions, WorkerPool
 
 _FORM_BYTES: Final = 64 << 10
 """What a multipart form may have beside its files."""
@@ -59,16 +59,14 @@ def create_app(
         tolerance: The largest difference of a logit from its known value that readiness accepts.
     """
     lifecycle, metrics = Lifecycle(settings.requests), Metrics()
-
-    telemetry = _telemetry(settings)
+    tracing = Tracing(settings.traces_endpoint)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        parts = _assemble(settings, stores, server, lifecycle, metrics, tolerance)
+        parts = _assemble(settings, stores, server, lifecycle, metrics, tracing, tolerance)
         app.state.services = parts
         async with contextlib.AsyncExitStack() as stack:
-            if provider := telemetry.get("tracer_provider"):
-                stack.push_async_callback(asyncio.to_thread, provider.shutdown)  # Sends what waits.
+            stack.push_async_callback(asyncio.to_thread, tracing.close)
             await parts.models.start()
             stack.push_async_callback(parts.models.close)
             await parts.audit.start()
@@ -94,7 +92,13 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        telemetry=telemetry,
+        telemetry={
+            "tracing": tracing.provider is not None,
+            "tracer_provider": tracing.provider,
+            "metrics": False,  # Those are Prometheus's.
+            "logs": False,
+            "operation_spans": False,
+        },
     )
     for routes in (pictures, heatmaps, jobs, webhooks, models, operations, stream):
         app.include_router(routes.router)
@@ -125,7 +129,13 @@ def create_app(
 
 
 def _assemble(
-    settings: Settings, stores: Stores, server: str, lifecycle: Lifecycle, metrics: Metrics, tolerance: float
+    settings: Settings,
+    stores: Stores,
+    server: str,
+    lifecycle: Lifecycle,
+    metrics: Metrics,
+    tracing: Tracing,
+    tolerance: float,
 ) -> Services:
     options = WorkerOptions(
         server,
@@ -143,8 +153,10 @@ def _assemble(
         cleaning.add(task)
         task.add_done_callback(cleaning.discard)
 
-    pool = WorkerPool(options, settings.workers, settings.queue, died=died)
-    clip_pool = WorkerPool(options, settings.clip_workers, settings.clip_workers, patient=False, died=died)
+    pool = WorkerPool(options, settings.workers, settings.queue, died=died, tracing=tracing)
+    clip_pool = WorkerPool(
+        options, settings.clip_workers, settings.clip_workers, patient=False, died=died, tracing=tracing
+    )
     policy = Models(server)
     shadow = None
     if settings.shadow_server is not None:
@@ -203,21 +215,6 @@ def _token_verifier(settings: Settings) -> TokenVerifier | None:
         settings.token_issuer, settings.token_audience, settings.token_keys_url, settings.token_roles_claim
     )
     return TokenVerifier([issuer])
-
-
-def _telemetry(settings: Settings) -> Any:
-    """FastAPI's own spans, sent in batches by a thread; metrics are Prometheus's."""
-    if settings.traces_endpoint is None:
-        return {"tracing": False, "metrics": False, "logs": False}
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    provider = TracerProvider(resource=Resource.create({"service.name": "awarenet-gateway"}))
-    exporter = OTLPSpanExporter(endpoint=f"{settings.traces_endpoint.rstrip('/')}/v1/traces")
-    provider.add_span_processor(BatchSpanProcessor(exporter))
-    return {"tracer_provider": provider, "metrics": False, "logs": False, "operation_spans": False}
 
 
 async def _warm_up(readiness: Readiness) -> None:

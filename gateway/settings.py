@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -35,6 +36,8 @@ class Settings(BaseSettings):
     """Address to listen on; 0.0.0.0 for every interface."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port to listen on; 0 takes a free one."""
+    proxies: tuple[str, ...] = ()
+    """Addresses or networks (`10.0.0.0/8`) of proxies in front, whose `X-Forwarded-For` tells where a caller is."""
     server: str | None = None
     """URL of a Triton server that runs elsewhere (`grpc://host:port`); None starts one here."""
     shadow_server: str | None = None
@@ -153,6 +156,13 @@ class Settings(BaseSettings):
             if not origin.startswith(("http://", "https://")) or "*" in origin or origin.endswith("/"):
                 raise ValueError(f"{origin!r} is no origin; write https://host[:port], without a path or wildcard")
         return origins
+
+    @field_validator("proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            ipaddress.ip_network(proxy)  # Its ValueError says what is wrong.
+        return proxies
 
     @field_validator("master_key")
     @classmethod

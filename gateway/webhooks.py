@@ -28,6 +28,7 @@ import httpx2
 
 from awarenet.errors import AwareNetError, ConfigurationError, InvalidInput, Unauthorised
 from gateway.outbound import OutboundRules, Resolver, client, resolve
+from gateway.timing import within
 
 SECRET_PREFIX: Final = "whsec_"
 REPLAY_WINDOW_S: Final = 300.0
@@ -132,7 +133,7 @@ class WebhookSender:
             raise InvalidInput(f"the payload has {len(body)} bytes, {self._settings.largest_body} are allowed")
         headers = sign(secret, delivery_id, body)
         try:
-            status, retry_after = await asyncio.wait_for(self._post(url, headers, body), self._settings.timeout_s)
+            status, retry_after = await within(self._settings.timeout_s, self._post(url, headers, body))
         except InvalidInput as error:
             return Delivery(False, error=str(error))
         except (asyncio.TimeoutError, httpx2.TimeoutException):

@@ -67,8 +67,18 @@ class TritonRuntime:
         *,
         route: Route = "cascade",
         timeout_s: float | None = None,
+        request_id: str = "",
+        traceparent: str | None = None,
     ) -> Decisions:
         """Decides a batch of faces of any size, in order; see `awarenet.runtime.Runtime.score`.
+
+        Args:
+            faces: uint8 `[N, 256, 256, 3]`, RGB; N may be 0.
+            face_px: Side of each crop in source pixels, float32 `[N]`, NaN where unknown; None when all are unknown.
+            route: `cascade` exits early, `full` runs every stage.
+            timeout_s: Seconds until `DeadlineExceeded`; None for the runtime's own default.
+            request_id: What the server calls the request in its log.
+            traceparent: W3C context that the server's trace goes on with.
 
         Raises:
             TensorError: `faces` or `face_px` breaks the contract.
@@ -78,7 +88,9 @@ class TritonRuntime:
         validate_faces(faces, limit=None)
         sides = validate_face_px(face_px, len(faces))
         with _translated():
-            scores = self._client.score(faces, sides, route=route, timeout=timeout_s)
+            scores = self._client.score(
+                faces, sides, route=route, timeout=timeout_s, request_id=request_id, traceparent=traceparent
+            )
         return Decisions(scores.probability, scores.exit_stage, scores.evidence)
 
     def close(self) -> None:

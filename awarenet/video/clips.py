@@ -265,7 +265,7 @@ class Clip:
         while True:
             try:
                 frames = next(packets).decode()
-            except (StopIteration, av.error.EOFError, ValueError):
+            except (StopIteration, av.error.EOFError, ValueError, IndexError):
                 return
             except av.error.FFmpegError:
                 self._damaged += 1

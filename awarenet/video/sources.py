@@ -32,6 +32,7 @@ from awarenet.video.conversion import pixel_aspect, upright
 from awarenet.video.frame_queue import FrameQueue, QueueCounts
 from awarenet.video.pipe import PipeReader
 from awarenet.video.source_address import Address
+from awarenet.video.timeline import READING_FAILS
 
 _STREAMED: Final = "mpegts,mpjpeg,matroska,webm,flv,mov,mp4,avi,nut,ogg,asf,mpeg,h264,hevc,mjpeg,ivf,m4v"
 """Demuxers let near a stream's bytes: none that opens files or addresses by what it reads."""
@@ -231,7 +232,7 @@ class LiveSource:
             self._read_until_lost_for_good()
         except AwareNetError as error:
             self._queue.close(error)
-        except (av.error.FFmpegError, ValueError, OSError) as error:
+        except (*READING_FAILS, OSError) as error:
             self._queue.close(self._broken(error))
         finally:
             self._queue.close()
@@ -364,7 +365,7 @@ class LiveSource:
             raise Unavailable(
                 f"{shown}: cannot be read ({reason}); check the address and that it is sending"
             ) from error
-        except (av.error.FFmpegError, ValueError) as error:
+        except READING_FAILS as error:
             raise self._broken(error) from error
 
     def _broken(self, error: Exception) -> MediaError:

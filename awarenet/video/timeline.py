@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+
+READING_FAILS: Final = (av.error.FFmpegError, ValueError, IndexError)
+"""What PyAV raises where media cannot be read on; IndexError where a track begins that no header has announced."""
 
 _LOST = 0.02
 """A clip of which more than this share is missing counts as cut short."""
@@ -92,7 +96,7 @@ def walk(container: InputContainer, video: VideoStream, most: int) -> Timeline |
                 keys[time] = time if by_presentation or packet.dts is None else packet.dts
             if packets >= most:
                 break
-    except (av.error.FFmpegError, ValueError):
+    except READING_FAILS:
         damage = "the file is damaged; only the part that could be read was looked at"
     if not times:
         return None

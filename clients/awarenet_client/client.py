@@ -60,6 +60,8 @@ class Client:
         *,
         route: Route = "cascade",
         timeout: float | None = None,
+        request_id: str = "",
+        traceparent: str | None = None,
     ) -> Scores:
         """Scores a batch of faces of any size, in order.
 
@@ -68,6 +70,8 @@ class Client:
             face_px: Side of each crop in source pixels, float32 `[N]`, NaN where unknown; None when all are unknown.
             route: `cascade` exits early, `full` runs every stage.
             timeout: Seconds until `DeadlineExceeded`; None for the client's own.
+            request_id: What the server calls the request in its log.
+            traceparent: W3C trace context that the server goes on with.
 
         Raises:
             InvalidRequest: An argument breaks the contract.
@@ -75,7 +79,7 @@ class Client:
             DeadlineExceeded: The time is over.
             ServerError: The server failed.
         """
-        return finish(self._session.score(faces, face_px, route, timeout))
+        return finish(self._session.score(faces, face_px, route, timeout, request_id, traceparent))
 
     def policy(self, *, timeout: float | None = None) -> dict[str, Any]:
         """The thresholds that the server decides by, as in the policy file.
@@ -127,9 +131,11 @@ class AsyncClient:
         *,
         route: Route = "cascade",
         timeout: float | None = None,
+        request_id: str = "",
+        traceparent: str | None = None,
     ) -> Scores:
         """Scores a batch of faces of any size, in order; see `Client.score`."""
-        return await self._session.score(faces, face_px, route, timeout)
+        return await self._session.score(faces, face_px, route, timeout, request_id, traceparent)
 
     async def policy(self, *, timeout: float | None = None) -> dict[str, Any]:
         """The thresholds that the server decides by; see `Client.policy`."""

@@ -41,10 +41,10 @@ class _Grpc(Transport):
             "channel_args": list(_CHANNEL),
         }
 
-    def _arguments(self, method: str, timeout: float) -> dict[str, Any]:
-        metadata = {name.lower(): value for name, value in self.headers.items()}
+    def _arguments(self, method: str, timeout: float, given: Mapping[str, Any]) -> dict[str, Any]:
+        metadata = {name.lower(): value for name, value in {**self.headers, **given.get("headers", {})}.items()}
         form = {"as_json": True} if method == "get_model_config" else {}
-        return {"client_timeout": timeout, "headers": metadata, **form}
+        return {**given, "client_timeout": timeout, "headers": metadata, **form}
 
 
 @contextmanager
@@ -66,7 +66,7 @@ class BlockingGrpc(_Grpc, Blocking):
     async def call(self, method: str, timeout: float, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a method of `tritonclient.grpc.InferenceServerClient`."""
         with _translated(self.address):
-            answer = getattr(self._client, method)(*args, **kwargs, **self._arguments(method, timeout))
+            answer = getattr(self._client, method)(*args, **self._arguments(method, timeout, kwargs))
         return answer["config"] if method == "get_model_config" else answer
 
     async def close(self) -> None:
@@ -84,7 +84,7 @@ class AsyncGrpc(_Grpc, Suspending):
     async def call(self, method: str, timeout: float, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a method of `tritonclient.grpc.aio.InferenceServerClient`."""
         with _translated(self.address):
-            answer = await getattr(self._client, method)(*args, **kwargs, **self._arguments(method, timeout))
+            answer = await getattr(self._client, method)(*args, **self._arguments(method, timeout, kwargs))
         return answer["config"] if method == "get_model_config" else answer
 
     async def close(self) -> None:

@@ -40,7 +40,8 @@ class AsyncHttp(Suspending):
         """Calls a method of `tritonclient.http.aio.InferenceServerClient`."""
         url = self.address.url
         try:
-            steps = getattr(self._client, method)(*args, **kwargs, headers=dict(self.headers))
+            headers = {**self.headers, **kwargs.pop("headers", {})}
+            steps = getattr(self._client, method)(*args, **kwargs, headers=headers)
             return await asyncio.wait_for(steps, timeout)
         except InferenceServerException as error:
             raise from_status(url, error.status() or "", error.message() or "") from error

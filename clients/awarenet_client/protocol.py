@@ -122,6 +122,8 @@ class Request:
         route: `cascade` or `full`.
         shared: Where the faces lie already, or None to send them.
         probe: Whether this is a health check, which goes before other requests when the server is full.
+        request_id: What the server calls it in its log.
+        traceparent: W3C trace context that the server goes on with, or None.
     """
 
     faces: NDArray[np.uint8]
@@ -129,6 +131,8 @@ class Request:
     route: Route
     shared: Shared | None = None
     probe: bool = False
+    request_id: str = ""
+    traceparent: str | None = None
 
 
 def split(faces: NDArray[np.uint8], face_px: NDArray[np.float32] | None, route: Route) -> list[Request]:
@@ -204,6 +208,8 @@ def encode(request: Request, timeout: float, module: Any) -> dict[str, Any]:
         "priority": _FIRST if request.probe else 0,
         "timeout": max(1, int(timeout * 1e6)),
         "parameters": {"route": request.route},
+        "request_id": request.request_id,
+        "headers": {} if request.traceparent is None else {"traceparent": request.traceparent},
     }
 
 

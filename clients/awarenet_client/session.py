@@ -58,12 +58,21 @@ class Session:
         self._closed = False
 
     async def score(
-        self, faces: NDArray[np.uint8], face_px: NDArray[np.float32] | None, route: Route, timeout: float | None
+        self,
+        faces: NDArray[np.uint8],
+        face_px: NDArray[np.float32] | None,
+        route: Route,
+        timeout: float | None,
+        request_id: str = "",
+        traceparent: str | None = None,
     ) -> Scores:
         """See `Client.score`."""
         self._check_open()
         deadline = self._deadline(timeout)
-        requests = protocol.split(faces, face_px, route)
+        requests = [
+            replace(request, request_id=request_id, traceparent=traceparent)
+            for request in protocol.split(faces, face_px, route)
+        ]
         if len(requests) == 1:
             return await self._answer(requests[0], deadline)
         jobs = [lambda request=request: self._answer(request, deadline) for request in requests]

@@ -68,7 +68,7 @@ async def create(
         asked: dict[str, Any] = {"name": upload.name, "route": route}
         if webhook is not None:
             asked["webhook"] = webhook
-        work = asyncio.to_thread(_enqueue, parts, principal, upload, asked, idempotency_key)
+        work = _enqueued(parts, principal, upload, asked, idempotency_key)
         job, new = await unless_gone(request, work)
     if new:
         parts.audit.record(principal, "jobs.create", request_id=request_id(request), resource=job.id)
@@ -134,6 +134,21 @@ async def delete(
     await asyncio.to_thread(parts.jobs.delete, job_id)
     parts.audit.record(principal, "jobs.delete", request_id=request_id(request), resource=job_id)
     return Response(status_code=204)
+
+
+async def _enqueued(
+    parts: Services, principal: Principal, upload: Upload, asked: dict[str, Any], key: str | None
+) -> tuple[Job, bool]:
+    """The job, and whether it is new; of a caller who leaves meanwhile nothing stays."""
+    enqueuing = asyncio.ensure_future(asyncio.to_thread(_enqueue, parts, principal, upload, asked, key))
+    try:
+        return await asyncio.shield(enqueuing)
+    except asyncio.CancelledError:
+        await asyncio.wait({enqueuing})  # A thread cannot be stopped, and this one reads the upload.
+        if enqueuing.exception() is None and enqueuing.result()[1]:
+            with contextlib.suppress(AwareNetError):
+                await asyncio.to_thread(parts.jobs.delete, enqueuing.result()[0].id)
+        raise
 
 
 def _enqueue(

@@ -2,5 +2,6 @@
 
 from gateway.workers.pool import Progress, WorkerPool
 from gateway.workers.protocol import Task, WorkerOptions
+from gateway.workers.tracing import Tracing
 
-__all__ = ["Progress", "Task", "WorkerOptions", "WorkerPool"]
+__all__ = ["Progress", "Task", "Tracing", "WorkerOptions", "WorkerPool"]

@@ -32,6 +32,7 @@ from awarenet.errors import (
 )
 from gateway.timing import within
 from gateway.workers.protocol import Task, WorkerOptions, error_of
+from gateway.workers.tracing import Tracing
 from gateway.workers.turns import Turns
 
 _START_S: Final = 60.0
@@ -68,6 +69,7 @@ class WorkerPool:
         patient: Whether a task whose caller has left is finished; if not, its worker is killed, which only pays for
             long tasks.
         died: Told the process id of a worker that ended unasked.
+        tracing: Makes spans of tasks; None makes none.
 
     Attributes:
         face_engine: What the workers find faces with.
@@ -83,6 +85,7 @@ class WorkerPool:
         *,
         patient: bool = True,
         died: Callable[[int], None] | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.size = size
         self.queue = queue
@@ -92,6 +95,7 @@ class WorkerPool:
         self._options = options
         self._patient = patient
         self._died = died or (lambda pid: None)
+        self._tracing = tracing or Tracing(None)
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
         self._running = 0
@@ -177,6 +181,15 @@ class WorkerPool:
                 f"{self.waiting} requests wait already; send it again after the time in Retry-After",
                 retry_after_s=self._turn_s(task),
             )
+        with self._tracing.of(task) as traced:
+            answer = await self._enqueued(traced, media, urgent, progress)
+            self._tracing.steps(answer)
+            if "error" in answer:
+                raise error_of(answer["error"])
+            return answer
+
+    async def _enqueued(self, task: Task, media: int, urgent: bool, progress: Progress | None) -> dict[str, Any]:
+        """Waits for a worker, and for what it says."""
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         waiting = _Waiting(task, media, time.monotonic() + task.budget_s, progress, future)
         (self._waiting.appendleft if urgent else self._waiting.append)(waiting)
@@ -286,10 +299,7 @@ class WorkerPool:
             return False
         self.answered += 1
         if not waiting.answer.done():
-            if "error" in answer:
-                waiting.answer.set_exception(error_of(answer["error"]))
-            else:
-                waiting.answer.set_result(answer)
+            waiting.answer.set_result(answer)
         return not answer.get("ends")
 
     def _again(self, waiting: _Waiting) -> bool:

@@ -48,6 +48,7 @@ from awarenet.stages import Route
 from awarenet.video.live import LiveDetector, LiveSession, LiveState
 from gateway.provenance import CredentialReader
 from gateway.workers.protocol import TASK_BYTES, Task, WorkerOptions, error_message
+from gateway.workers.steps import Steps
 
 _PR_SET_PDEATHSIG: Final = 1
 _CONNECT_S: Final = 2.0
@@ -63,15 +64,18 @@ Say = Callable[[dict[str, Any]], None]
 class _Budgeted:
     """A Triton runtime that is opened when it is first needed, and whose calls end when the task's time is over."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, steps: Steps) -> None:
         self._url = url
+        self._steps = steps
         self._runtime: TritonRuntime | None = None
         self._deadline = 0.0
+        self._request_id = ""
 
-    def begin(self, budget_s: float, policy: str | None) -> None:
-        """Sets the time for the next task, and forgets a policy that is not the wanted one."""
-        self._deadline = time.monotonic() + budget_s
-        if self._runtime is not None and policy not in (None, self._runtime.policy.version):
+    def begin(self, task: Task) -> None:
+        """Sets time and name for the next task, and forgets a policy that is not the wanted one."""
+        self._deadline = time.monotonic() + task.budget_s
+        self._request_id = task.request_id
+        if self._runtime is not None and task.policy not in (None, self._runtime.policy.version):
             self._runtime.close()
             self._runtime = None
 
@@ -92,7 +96,15 @@ class _Budgeted:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise DeadlineExceeded("the time of this request was over before its faces could be scored; send it again")
-        return self._open().score(faces, face_px, route=route, timeout_s=min(left, timeout_s or left))
+        with self._steps.step("triton cascade", calls=True, faces=len(faces)) as traceparent:
+            return self._open().score(
+                faces,
+                face_px,
+                route=route,
+                timeout_s=min(left, timeout_s or left),
+                request_id=self._request_id,
+                traceparent=traceparent,
+            )
 
     def _open(self) -> TritonRuntime:
         if self._runtime is None:
@@ -118,11 +130,14 @@ class Worker:
 
     def __init__(self, options: WorkerOptions) -> None:
         self._limits = options.limits
-        self._runtime = _Budgeted(options.server)
+        self._steps = Steps()
+        self._runtime = _Budgeted(options.server, self._steps)
         self._faces = create_detector(options.face_engine)
         self._heatmap_expected = Path(options.heatmap_expected)
         self._credentials = CredentialReader(options.trust_anchors)
-        self._detector = Detector(cast(Runtime, self._runtime), self._faces, options.limits, frames=options.frames)
+        self._detector = Detector(
+            cast(Runtime, self._runtime), self._faces, options.limits, frames=options.frames, step=self._steps.step
+        )
 
     @property
     def face_engine(self) -> str:
@@ -131,7 +146,11 @@ class Worker:
 
     def do(self, task: Task, media: Path, say: Say) -> dict[str, Any]:
         """Does one task; every error becomes an answer."""
-        self._runtime.begin(task.budget_s, task.policy)
+        self._steps.begin(task.traceparent)
+        self._runtime.begin(task)
+        return {**self._answer(task, media, say), **self._steps.taken()}
+
+    def _answer(self, task: Task, media: Path, say: Say) -> dict[str, Any]:
         try:
             policy = self._runtime.policy  # Without a server there is no use in decoding.
             if task.kind == "golden":
@@ -147,18 +166,21 @@ class Worker:
             return _renamed(error_message(error), media, task.name)
         if verdict.error is not None:
             return _renamed({"error": {"code": verdict.error_code, "message": verdict.error}}, media, task.name)
-        credentials = self._credentials.read_file(media)
+        with self._steps.step("content credentials"):
+            credentials = self._credentials.read_file(media)
         return {"verdict": replace(verdict, path=task.name).to_dict(), "content_credentials": credentials.to_dict()}
 
     def _frame(self, task: Task, media: Path, policy: Policy) -> dict[str, Any]:
         """The next frame of a live session; the session comes with it and goes back with the answer."""
-        image = read_picture(media, self._limits).image
+        with self._steps.step("decode"):
+            image = read_picture(media, self._limits).image
         state = None if task.state is None else LiveState.from_json(task.state)
         if state is not None and state.policy_version != policy.version:
             state = None  # Scores of other models do not mix: everybody is looked at anew.
         session = LiveSession(policy, state=state, away_s=task.away_s)
         runtime = cast(Runtime, self._runtime)
-        score = LiveDetector(runtime, self._faces, session, route=task.route).look(image, task.time_s)
+        with self._steps.step("look"):
+            score = LiveDetector(runtime, self._faces, session, route=task.route).look(image, task.time_s)
         return {
             "score": score.to_dict(),
             "state": session.state().to_json(),

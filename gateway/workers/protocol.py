@@ -41,6 +41,8 @@ class Task:
         state: The live session before the frame, as `awarenet.video.live.LiveState.to_json`; None at its beginning.
         away_s: Seconds from the session's last frame to this one.
         box: The face to explain: left, top, width and height in pixels of the oriented picture.
+        request_id: What the request is called in logs, here and on Triton.
+        traceparent: W3C context of the task's span; None where nothing is traced.
     """
 
     kind: Kind
@@ -52,6 +54,8 @@ class Task:
     state: str | None = None
     away_s: float = 0.0
     box: tuple[float, float, float, float] | None = None
+    request_id: str = ""
+    traceparent: str | None = None
 
     def encode(self) -> bytes:
         """The task as a message."""

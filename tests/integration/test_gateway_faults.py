@@ -6,10 +6,11 @@ import itertools
 import os
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -166,6 +167,27 @@ def test_an_upload_that_is_cut_off_leaves_nothing(gateway: Gateway) -> None:
         everything(connection)
     assert eventually(lambda: gateway.metric("in_flight") == 0)
     assert alive(gateway)
+
+
+@pytest.mark.parametrize("sent", ["half", "whole"])
+def test_a_caller_who_leaves_while_a_job_is_made_leaves_no_job(gateway: Gateway, clip: bytes, sent: str) -> None:
+    """The database is held still, so that the caller leaves between the whole upload and the answer."""
+    lines = ["POST /v1/jobs HTTP/1.1", "Host: test", f"X-API-Key: {gateway.key}", f"Content-Length: {len(clip)}"]
+    head = "\r\n".join([*lines, "", ""]).encode()
+    kept = gateway.state / "media"
+    with closing(sqlite3.connect(gateway.state / "gateway.db", isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        with dialled(gateway) as connection:
+            connection.sendall(head + (clip if sent == "whole" else clip[: len(clip) // 2]))
+            assert eventually(lambda: gateway.metric("in_flight") == 1)
+            if sent == "whole":
+                assert eventually(lambda: any(path.name != "lock" for path in kept.iterdir()))
+        time.sleep(0.2)
+        database.execute("ROLLBACK")
+    assert eventually(lambda: gateway.metric("in_flight") == 0)
+    with gateway.client() as client:
+        assert client.get("/v1/jobs").json() == {"jobs": []}
+    assert eventually(lambda: [path.name for path in kept.iterdir()] in ([], ["lock"]))
 
 
 def test_idle_connections_do_not_keep_others_out(gateway: Gateway) -> None:

@@ -356,3 +356,19 @@ def test_a_clip_without_a_usable_index_is_read_from_the_start(tmp_path: Path) ->
     assert len(frames) >= 50
     sampled, _ = sample(path, 4)
     assert len(sampled) == 4
+
+
+def test_a_track_that_no_header_announced_ends_the_reading_and_is_noted(tmp_path: Path) -> None:
+    """An FLV whose sound begins after FFmpeg has stopped looking for tracks, at five megabytes."""
+
+    def tag(kind: int, data: bytes, time_ms: int) -> bytes:
+        body = bytes([kind]) + len(data).to_bytes(3, "big") + time_ms.to_bytes(3, "big") + bytes(4) + data
+        return body + len(body).to_bytes(4, "big")
+
+    pictures = save_clip(tmp_path / "clip.flv", numbered(30), codec="flv1").read_bytes()
+    late = tag(9, b"\x22" + bytes(60_000), 1400) * 100 + tag(8, b"\x2f" + bytes(20), 1500)
+    path = tmp_path / "late.flv"
+    path.write_bytes(pictures + late)
+    with Clip(path) as clip:
+        assert len(list(clip.decode())) >= 30
+        assert any("damaged" in note for note in clip.notes)
