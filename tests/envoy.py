@@ -53,7 +53,7 @@ def manifests(folder: Path, values: dict[str, Any]) -> dict[str, dict[str, Any]]
     shutil.copy(CHART / "templates" / "envoy.yaml", folder / "templates")
     (folder / "templates" / "_names.tpl").write_text(_NAMES)
     (folder / "Chart.yaml").write_text(_STAND_IN)
-    shutil.copy(CHART / "envoy-values.yaml", folder / "values.yaml")
+    shutil.copy(CHART / "values.yaml", folder / "values.yaml")
     with Chart.load(folder) as chart:
         rendered = chart.render({"envoy": {"enabled": True, **values}}, name="edge", namespace="default")
     documents = yaml.safe_load_all(rendered["awarenet/templates/envoy.yaml"])
