@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml  # type: ignore[import-untyped]
+import yaml
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from rich.progress import Progress

@@ -184,7 +184,7 @@ def _pinned(text: str) -> tuple[str, str | None]:
     return address, match[1]
 
 
-# Downloading -------------------------------------------------------------------------------------------------------
+# Downloading
 
 
 def _write(read: Callable[[], Blocks], file: IO[bytes], digest: str, name: str) -> None:
@@ -216,7 +216,7 @@ def _patiently(ask: Callable[[], _T]) -> _T:
     raise AssertionError("the last attempt returns or raises")
 
 
-# Object stores and the web -----------------------------------------------------------------------------------------
+# Object stores and the web
 
 
 def _store(url: str) -> ObjectStore:
@@ -268,7 +268,7 @@ def _object(store: ObjectStore, path: str, name: str) -> Iterator[bytes]:
         raise Unavailable(f"{name} cannot be read ({_first_line(error)}); check the address and the network") from error
 
 
-# Registries --------------------------------------------------------------------------------------------------------
+# Registries
 
 
 def _registry(name: str) -> tuple[Any, Any]:

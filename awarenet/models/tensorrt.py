@@ -39,7 +39,7 @@ _TRTEXEC: Final = Path("/usr/src/tensorrt/bin/trtexec")
 _LONGEST_BUILD_S: Final = 3600.0
 
 
-# The graph that TensorRT takes ------------------------------------------------------------------------------------
+# The graph that TensorRT takes
 
 
 def float_graph(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -125,7 +125,7 @@ def byte_inputs(graph: onnx.GraphProto) -> set[str]:
     return {value.name for value in graph.input if value.type.tensor_type.elem_type == onnx.TensorProto.UINT8}
 
 
-# Building ----------------------------------------------------------------------------------------------------------
+# Building
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def same(one: Path, other: Path) -> bool:
     }
 
 
-# A folder ----------------------------------------------------------------------------------------------------------
+# A folder
 
 
 def test_a_folder_is_copied_and_a_second_time_left_alone(tiny_repository: Path, destination: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_full_disk_is_named_and_the_old_version_stays(tiny_repository: Path, t
     assert "Traceback" not in done.stderr
 
 
-# An object store ----------------------------------------------------------------------------------------------------
+# An object store
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +266,7 @@ def test_a_bucket_that_is_not_there_says_so(bucket: S3Store, destination: Path) 
     assert unchanged(destination)
 
 
-# An archive on the web ----------------------------------------------------------------------------------------------
+# An archive on the web
 
 
 class Web(http.server.ThreadingHTTPServer):
@@ -456,7 +456,7 @@ def test_a_destination_that_cannot_be_made(tiny_repository: Path) -> None:
         fetch(str(tiny_repository), Path("/proc/models"))
 
 
-# A registry ---------------------------------------------------------------------------------------------------------
+# A registry
 
 
 @pytest.fixture(scope="module")
