@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve web test test-slow test-browser postgresql registry prometheus observe lint format bench train models sbom lock clean
+.PHONY: help demo serve web test test-slow test-browser fuzz postgresql registry prometheus observe lint format bench train models sbom lock clean
 
 # The first of these that runs and is 3.10-3.12; override with `make PYTHON=...`.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.10; do \
@@ -66,6 +66,9 @@ test-browser: $(VENV)/browser.stamp $(WEB)/dist/index.html ## the web page: its 
 		{ echo "make: no chromium found; install the Debian packages chromium and fonts-dejavu-core" >&2; exit 1; }; \
 		apt-get update && apt-get install --yes --no-install-recommends chromium fonts-dejavu-core; }
 	$(BIN)/python -m pytest tests/browser -m browser $(ARGS)
+
+fuzz: $(VENV)/fuzz.stamp ## fuzz the media boundary for MINUTES; what is found stays in build/fuzz/
+	$(BIN)/python -m tests.fuzz $(MINUTES)
 
 postgresql: ## install a PostgreSQL server (Debian, as root) for the tests that need one
 	apt-get update && apt-get install --yes --no-install-recommends postgresql

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [video | live | heatmap | robustness]`: measures, prints a table, writes the result as JSON."""
+"""`python -m benchmarks [COMMAND]`: measures, prints a table, writes the result as JSON; see `--help`."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def main(
     ] = None,
 ) -> None:
     """Measures the cascade on Triton and everything it is compared with, in one run."""
-    if context.invoked_subcommand:
-        return
     # Unwinds, so that no server outlives a benchmark that is told to stop.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if context.invoked_subcommand:
+        return
     console = Console(stderr=True)
     try:
         with console.status("starting") as status:
@@ -154,6 +154,25 @@ def robustness(
         )
         write(result)
         bench.show(result, Console())
+
+
+@app.command()
+def connections(
+    http: Annotated[int, typer.Option(min=0, help="Idle HTTP connections.")] = 10_000,
+    streams: Annotated[int, typer.Option(min=0, help="WebSockets.")] = 2_000,
+    frames: Annotated[int, typer.Option(min=0, help="WebSockets that get a frame judged.")] = 40,
+    model_repository: Repository = DEFAULT_REPOSITORY,
+    out: Annotated[Path, typer.Option(help="Where the result is written.")] = Path("build/connections.json"),
+) -> None:
+    """Holds thousands of connections to the gateway open at once and proves each alive."""
+    from benchmarks import connections as bench
+
+    with _reported(out) as write, Console(stderr=True).status("starting") as status:
+        result = bench.measure(model_repository, http=http, streams=streams, frames=frames, say=status.update)
+        write(result)
+        bench.show(result, Console())
+    if result["errors"]:
+        sys.exit(1)
 
 
 @contextmanager

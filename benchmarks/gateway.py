@@ -44,9 +44,24 @@ Judge = Callable[[int], int]
 
 
 @dataclass(frozen=True)
-class _Gateway:
+class Gateway:
+    """A gateway that was started for measuring.
+
+    Attributes:
+        url: Where it listens.
+        key: Its API key.
+        pid: Its process.
+    """
+
     url: str
     key: str
+    pid: int
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, port = self.url.removeprefix("http://").split(":")
+        return host, int(port)
 
 
 def main(
@@ -61,7 +76,7 @@ def main(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         faces, walls = _pictures(folder), _walls(folder)
         triton = stack.enter_context(serve(model_repository))
-        gateway = stack.enter_context(_gateway(triton.grpc_url, model_repository, folder / "state"))
+        gateway = stack.enter_context(start_gateway(triton.grpc_url, model_repository, folder / "state"))
         runtime = TritonRuntime(triton.grpc_url)
         stack.callback(runtime.close)
         detector = Detector(runtime, create_detector())
@@ -110,11 +125,19 @@ def main(
 
 
 @contextmanager
-def _gateway(server: str, repository: Path, state: Path) -> Iterator[_Gateway]:
-    """The gateway as users start it, without the cache of verdicts and without limits of rate."""
+def start_gateway(server: str, repository: Path, state: Path, **settings: str) -> Iterator[Gateway]:
+    """The gateway as users start it, without the cache of verdicts and without limits of rate.
+
+    Args:
+        server: URL of the Triton server.
+        repository: The models.
+        state: Its state folder.
+        **settings: Environment variables without their prefix.
+    """
     command = [sys.executable, "-m", "gateway", "serve", "--port", "0", "--server", server]
     command += ["--model-repository", str(repository), "--state-folder", str(state)]
     settings = {
+        **settings,
         "CACHED_RESULTS": "0",
         "REQUESTS_PER_MINUTE": "1e9",
         "REQUESTS_BURST": "1000000",
@@ -127,7 +150,7 @@ def _gateway(server: str, repository: Path, state: Path) -> Iterator[_Gateway]:
             lines = dict(line.split(maxsplit=1) for _, line in zip(range(2), process.stdout, strict=False))
             if "key" not in lines:
                 raise StartupError("bench: the gateway did not start; its message is above")
-            yield _Gateway(lines["gateway"].strip(), lines["key"].strip())
+            yield Gateway(lines["gateway"].strip(), lines["key"].strip(), process.pid)
         finally:
             process.terminate()
 

@@ -18,6 +18,7 @@ from awarenet.errors import StartupError
 from awarenet.runtime.golden import TOLERANCE
 from awarenet.runtime.server import TritonServer
 from gateway.connection import Connection, WebSocketConnection
+from gateway.open_files import make_room
 from gateway.service import create_app
 from gateway.settings import Settings
 from gateway.state import first_key, open_state
@@ -37,6 +38,7 @@ def run(settings: Settings) -> None:
 
 
 def _serve(settings: Settings, stack: ExitStack) -> None:
+    make_room(settings.streams, settings.connections)
     listener = stack.enter_context(_listen(settings.host, settings.port))
     stores = open_state(settings)
     stack.callback(stores.close)

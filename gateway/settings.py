@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     """Requests under way at once, uploads included; beyond it they are refused with 503."""
     streams: Count = 2000
     """Open WebSocket streams."""
+    connections: Count = 10_000
+    """Other open connections to make room for; more are taken as far as the limit on open files goes."""
     header_timeout_s: Seconds = 10.0
     """Time for the headers of a request, from its first byte."""
     upload_timeout_s: Seconds = 60.0

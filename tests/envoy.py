@@ -37,7 +37,7 @@ version: 0.0.0
 """
 _NAMES = """\
 {{- define "awarenet.fullname" -}}{{ .Release.Name }}{{- end }}
-{{- define "awarenet.labels" -}}app.kubernetes.io/part-of: awarenet{{- end }}
+{{- define "awarenet.labels" -}}app.kubernetes.io/instance: {{ .Release.Name }}{{- end }}
 """
 
 

@@ -1,0 +1,1 @@
+"""Fuzzing of the media boundary, guided by coverage; `make fuzz`."""
