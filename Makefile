@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve web test test-slow test-browser postgresql lint format bench train models lock clean
+.PHONY: help demo serve web test test-slow test-browser postgresql lint format bench load train models lock clean
 
 # The first of these that runs and is 3.10-3.12; override with `make PYTHON=...`.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.10; do \
@@ -91,6 +91,9 @@ models: $(VENV)/dev.stamp ## calibrate, stack and export RUN into model_reposito
 
 bench: $(VENV)/dev.stamp ## measure; prints a table and writes build/bench.json
 	$(BIN)/python -m benchmarks $(ARGS)
+
+load: $(VENV)/load.stamp ## 10,000 clients at once on the real service; prints a table and writes build/load.json
+	$(BIN)/python -m loadtests clients $(ARGS)
 
 lock: pyproject.toml ## bring constraints.txt up to pyproject.toml; `rm constraints.txt` first to renew every version
 	$(PYTHON) -m venv build/lock
