@@ -1,7 +1,7 @@
 """`python -m loadtests clients`: ten thousand clients at once, each with its own connection, none without an answer.
 
-The driver is one asyncio process: Locust's greenlets take more of the two cores than the service leaves (see
-docs/capacity.md for both figures).
+The driver is one asyncio process, because it shares two cores with the service; docs/capacity.md has what Locust takes
+for the same.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ async def run(service: Service, corpus: Corpus, plan: Plan) -> dict[str, Any]:
         What `build/load.json` holds.
     """
     machine = describe()
-    await confirm(service, corpus)
+    engine = await confirm(service, corpus)
     state = _Run(service, plan)
     lags = Latencies()
     footprints: list[tuple[float, Footprint]] = []
@@ -132,6 +132,7 @@ async def run(service: Service, corpus: Corpus, plan: Plan) -> dict[str, Any]:
         "driver": {"processor_share": (time.process_time() - processor) / elapsed, "lag_ms": lags.summary()},
         "plan": {"seconds": plan.seconds, "ramp_s": plan.ramp_s, "think_s": plan.think_s, "repeats": plan.mix.repeats}
         | {"shares": dict(plan.mix.shares)},
+        "face_engine": engine,
         "machine": machine,
     }
 
@@ -141,8 +142,15 @@ def sound(result: dict[str, Any]) -> bool:
     return not (result["errors"] or result["wrong_verdicts"] or result["unanswered"])
 
 
-async def confirm(service: Service, corpus: Corpus) -> None:
-    """Asks for each picture once, one after the other: the service must say what is known."""
+async def confirm(service: Service, corpus: Corpus) -> str:
+    """Asks for each picture once, one after the other: the service must say what is known.
+
+    Returns:
+        What finds the faces there.
+
+    Raises:
+        ServiceError: It says something else, or nothing.
+    """
     answers = {}
     async with open_session(service) as session:
         for known in corpus.known:
@@ -151,6 +159,7 @@ async def confirm(service: Service, corpus: Corpus) -> None:
                     raise ServiceError(f"load: without load, {known.name} was answered with {response.status}")
                 answers[known.name] = await response.json()
     corpus.confirm(answers)
+    return str(next(iter(answers.values()))["face_engine"])
 
 
 async def _client(number: int, state: _Run, corpus: Corpus) -> None:

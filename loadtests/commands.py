@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -26,6 +24,7 @@ from loadtests.service import allow_descriptors, running
 from loadtests.users.environment import Told
 from loadtests.users.faces import save_faces
 from loadtests.users.shapes import OVERLOAD, SHAPES
+from loadtests.users.swarm import swarm
 
 P95_MS: Final = 500.0
 
@@ -82,6 +81,7 @@ def clients(
         ("p95 of accepted", milliseconds(result["p95_accepted_ms"]), f"< {P95_MS:g} ms"),
         ("p95 of scored", milliseconds(result["p95_scored_ms"]), ""),
         ("memory of the gateway", growth, f"<= {100 * crowd.GROWTH_PER_MINUTE:g} %/min"),
+        ("face engine", result["face_engine"], ""),
         ("processor of the driver / its lag, p99", _driver(result["driver"]), ""),
     )
     for what, count in (result["errors_by_kind"] | result["wrong_by_kind"]).items():
@@ -171,6 +171,7 @@ def users(
     seconds: Annotated[float, typer.Option(min=5, help="Length of the shape.")] = 60,
     kinds: Annotated[str, typer.Option(help="Which: Rest, Stream, Cascade; several with commas.")] = "Rest",
     processes: Annotated[int, typer.Option(min=1, help="Processes of Locust that share the users.")] = 1,
+    think: Annotated[float, typer.Option(min=0.01, help="Mean seconds between an answer and the next picture.")] = 1,
     repeats: Repeats = 0.5,
     out: Annotated[Path, typer.Option(help="Where Locust's report is written.")] = Path("build/load-users.html"),
 ) -> None:
@@ -184,14 +185,8 @@ def users(
         folder = Path(kept)
         corpus.save(folder)
         save_faces(corpus, model_repository, folder)
-        told = Told(service.url, service.key, service.grpc_url, folder, shape, number, seconds, repeats)
-        command = [sys.executable, "-m", "locust", "--headless", "--only-summary", "--html", str(out)]
-        command += ["--locustfile", str(Path(__file__).parent / "users" / "locustfile.py")]
-        command += ["--processes", str(processes)] if processes > 1 else []
-        path = os.pathsep.join(filter(None, (str(Path.cwd()), os.environ.get("PYTHONPATH"))))
-        chosen = [name.strip() for name in kinds.split(",")]
-        environment = os.environ | told.variables() | {"PYTHONPATH": path}
-        code = subprocess.run([*command, *chosen], env=environment, check=False).returncode
+        told = Told(service.url, service.key, service.grpc_url, folder, shape, number, seconds, think, repeats)
+        code = swarm(told, [name.strip() for name in kinds.split(",")], processes, out)
     say(f"{out}")
     if code:
         raise typer.Exit(1)

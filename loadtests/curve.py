@@ -62,7 +62,7 @@ async def measure(
         `saturation_per_s`, `points` (each with `load`, `offered_per_s` and the counts of a tally), `knee_per_s`.
     """
     machine = describe()
-    await confirm(service, corpus)
+    engine = await confirm(service, corpus)
     rng = random.Random(plan.seed)
     say("saturation")
     saturation = await saturate(service, corpus, plan.mix, plan.callers, plan.seconds, rng)
@@ -71,7 +71,13 @@ async def measure(
         rate = load * saturation
         say(f"{rate:.1f} pictures/s, {load:g} of saturation")
         points.append({"load": load} | await at_rate(service, corpus, plan.mix, rate, plan.seconds, rng))
-    return {"saturation_per_s": saturation, "points": points, "knee_per_s": knee(points), "machine": machine}
+    return {
+        "saturation_per_s": saturation,
+        "points": points,
+        "knee_per_s": knee(points),
+        "face_engine": engine,
+        "machine": machine,
+    }
 
 
 async def saturate(

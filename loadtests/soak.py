@@ -96,7 +96,7 @@ async def run(
         The counts of a tally, and `figures`, each with its trend and whether it `leaks`.
     """
     machine = describe()
-    await confirm(service, corpus)
+    engine = await confirm(service, corpus)
     rng = random.Random(0)
     tally, lags = Tally(), Latencies()
     seconds = minutes * 60
@@ -112,6 +112,7 @@ async def run(
         "looks": len(counted),
         "figures": judge(counted),
         "driver_lag_p99_ms": lags.ms(99),
+        "face_engine": engine,
         "machine": machine,
     } | tally.summary()
 

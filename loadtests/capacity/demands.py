@@ -24,6 +24,9 @@ from loadtests.tally import Tally
 
 STAGES: Final = ("fast_filter", "efficientnet", "genconvit")
 
+_WARM_UP: Final = 3
+"""Pictures before the first that counts."""
+
 _fresh = itertools.count(1)
 
 
@@ -143,7 +146,7 @@ async def measure(
         say: Told what is going on.
     """
     machine = describe()
-    await confirm(service, corpus)
+    machine["face_engine"] = await confirm(service, corpus)
     cores = psutil.cpu_count() or 1
     kinds = [kind for kind in KINDS if corpus.of(kind) and mix.shares.get(kind)]
     whole = sum(mix.shares[kind] for kind in kinds)
@@ -163,8 +166,7 @@ async def _cost(service: Service, corpus: Corpus, kind: Kind, callers: int, seco
     pictures = corpus.of(kind)
     source = Source(Corpus(pictures), Mix({kind: 1.0}, 0.0), random.Random(0), number=next(_fresh) << 40)
     tally, faces, deferred, taken = Tally(), 0, 0, 0.0
-    before = _spent(service)
-    ends = time.perf_counter() + seconds
+    ends = 0.0
 
     async def call() -> None:
         nonlocal faces, deferred, taken
@@ -177,6 +179,10 @@ async def _cost(service: Service, corpus: Corpus, kind: Kind, callers: int, seco
             deferred += sum(stage > 1 for stage in sending.known.exits)
 
     async with open_session(service) as session:
+        for _ in range(_WARM_UP):
+            await send(session, service, source.next(), Tally())
+        before = _spent(service)
+        ends = time.perf_counter() + seconds
         await asyncio.gather(*(call() for _ in range(callers)))
     after = _spent(service)
     count = tally.answered

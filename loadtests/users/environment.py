@@ -25,6 +25,7 @@ class Told:
         shape: Name of a shape; see `shapes`.
         most: Users at full load; the overload has three times as many.
         seconds: Length of the shape.
+        think_s: Mean time between an answer and the next picture over HTTP, exponential.
         repeats: Share of requests whose bytes were sent before.
     """
 
@@ -35,6 +36,7 @@ class Told:
     shape: str
     most: int
     seconds: float
+    think_s: float
     repeats: float
 
     def variables(self) -> dict[str, str]:
@@ -62,5 +64,6 @@ class Told:
             plain["shape"],
             int(plain["most"]),
             float(plain["seconds"]),
+            float(plain["think_s"]),
             float(plain["repeats"]),
         )

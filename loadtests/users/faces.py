@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from awarenet.face_engines import create_detector
+from awarenet.face_engines import Engine, create_detector
 from awarenet.faces import crop_face
 from awarenet.media import read_picture
 from awarenet.runtime.inprocess import InProcessRuntime
@@ -20,15 +20,16 @@ Faces = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
 _FILE: Final = "faces.npz"
 
 
-def save_faces(corpus: Corpus, repository: Path, folder: Path) -> None:
+def save_faces(corpus: Corpus, repository: Path, folder: Path, *, engine: Engine = "auto") -> None:
     """Cuts the faces out of the pictures and scores them in this process.
 
     Args:
         corpus: Already saved in `folder`.
         repository: The models.
         folder: Where they go.
+        engine: What finds them.
     """
-    detector, runtime = create_detector(), InProcessRuntime(repository)
+    detector, runtime = create_detector(engine), InProcessRuntime(repository)
     arrays: dict[str, NDArray[np.generic]] = {}
     for known in corpus.known:
         image = read_picture(folder / known.name).image

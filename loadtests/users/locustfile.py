@@ -23,6 +23,7 @@ from websockets.sync.client import connect
 
 from loadtests.corpus import TOLERANCE, Corpus
 from loadtests.mix import SHARES, Mix, Source
+from loadtests.sender import KEEP_ALIVE_S
 from loadtests.users.environment import Told
 from loadtests.users.faces import faces_of
 from loadtests.users.shapes import SHAPES
@@ -46,10 +47,13 @@ class Rest(FastHttpUser):
     """Sends pictures over HTTP."""
 
     host = TOLD.url
-    wait_time = between(0.5, 1.5)
     weight = 8
     network_timeout = 60.0
     connection_timeout = 60.0
+
+    def wait_time(self) -> float:
+        """Time to think; shorter than the gateway keeps an idle connection."""
+        return min(random.expovariate(1 / TOLD.think_s), KEEP_ALIVE_S - 5)
 
     def on_start(self) -> None:
         """Gets something to send."""

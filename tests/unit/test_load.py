@@ -188,7 +188,7 @@ def test_a_shape_stays_within_its_bounds(name: str) -> None:
 
 
 def test_users_are_told_what_they_need_through_the_environment(tmp_path: Path) -> None:
-    told = Told("http://127.0.0.1:1", "key", "grpc://127.0.0.1:2", tmp_path, "spike", 7, 30.0, 0.5)
+    told = Told("http://127.0.0.1:1", "key", "grpc://127.0.0.1:2", tmp_path, "spike", 7, 30.0, 1.0, 0.5)
     assert Told.read(told.variables()) == told
 
 
