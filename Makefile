@@ -4,11 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help demo serve web test test-slow test-browser fuzz postgresql registry prometheus observe lint format bench train models sbom lock clean
-=======
-.PHONY: help demo serve web test test-slow test-browser postgresql lint format bench load train models lock clean
->>>>>>> load
+.PHONY: help demo serve web test test-slow test-browser fuzz postgresql registry prometheus observe lint format bench load train models sbom lock clean
 
 # The first of these that runs and is 3.10-3.12; override with `make PYTHON=...`.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.10; do \
@@ -121,15 +117,13 @@ models: $(VENV)/dev.stamp ## calibrate, stack and export RUN into model_reposito
 bench: $(VENV)/dev.stamp ## measure; prints a table and writes build/bench.json
 	$(BIN)/python -m benchmarks $(ARGS)
 
-<<<<<<< HEAD
 sbom: | $(VENV)/pip.stamp ## write build/sbom.json (CycloneDX) of what is installed in VENV
 	test -x build/sbom/bin/cyclonedx-py || { $(PYTHON) -m venv build/sbom && build/sbom/bin/pip install --quiet 'cyclonedx-bom==7.5.0'; }
 	build/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
 		--output-file build/sbom.json $(VENV)/bin/python
-=======
+
 load: $(VENV)/load.stamp ## 10,000 clients at once on the real service; prints a table and writes build/load.json
 	$(BIN)/python -m loadtests clients $(ARGS)
->>>>>>> load
 
 lock: pyproject.toml ## bring constraints.txt up to pyproject.toml; `rm constraints.txt` first to renew every version
 	$(PYTHON) -m venv build/lock

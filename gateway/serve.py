@@ -21,7 +21,7 @@ from gateway.connection import Connection, WebSocketConnection
 from gateway.open_files import make_room
 from gateway.service import create_app
 from gateway.settings import Settings
-from gateway.state import first_key, open_state
+from gateway.state import first_key, open_state, write_targets
 
 _log = structlog.get_logger("gateway")
 
@@ -44,6 +44,7 @@ def _serve(settings: Settings, stack: ExitStack) -> None:
     stack.callback(stores.close)
     key_file = first_key(stores.keys, settings)
     tolerance = TOLERANCE["onnxruntime"]
+    metrics = {"awarenet-gateway": f"http://{_address(listener)}/metrics"}
     if settings.server is None:
         ending = _Interrupted()
         with ending:
@@ -53,8 +54,10 @@ def _serve(settings: Settings, stack: ExitStack) -> None:
         if ending.asked:
             return
         url, tolerance = triton.grpc_url, TOLERANCE[triton.target or "onnxruntime"]
+        metrics["awarenet-triton"] = triton.metrics_url
     else:
         url = settings.server
+    write_targets(settings.state_folder, metrics)
     service = _Server(settings, create_app(settings, stores, url, tolerance=tolerance))
     service.announce(listener, key_file)
     service.run(sockets=[listener])
@@ -110,9 +113,7 @@ class _Server(uvicorn.Server):
 
     def announce(self, listener: socket.socket, key_file: Path | None) -> None:
         """Says where the service is, once it is there."""
-        host, port = listener.getsockname()[:2]
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-        self._lines = [f"gateway  http://{f'[{host}]' if ':' in host else host}:{port}"]
+        self._lines = [f"gateway  http://{_address(listener)}"]
         if key_file is not None:
             self._lines += [f"key      {key_file.read_text(encoding='ascii').strip()}", f"kept in  {key_file}"]
 
@@ -142,6 +143,13 @@ class _Server(uvicorn.Server):
         if not await lifecycle.drain(self._drain_timeout_s):
             _log.warning("ended with requests under way", in_flight=lifecycle.in_flight)
         self.should_exit = True
+
+
+def _address(listener: socket.socket) -> str:
+    """Where a client on this machine finds a listener."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from awarenet.errors import ConfigurationError, Unauthorised, Unavailable
 from gateway.identity import ApiKeys, Role
@@ -15,6 +18,9 @@ from gateway.stores import Secrets, Stores, open_stores
 
 KEY_FILE: Final = "api_key"
 """Name of the file that holds the first API key."""
+
+TARGETS_FILE: Final = "targets.json"
+"""Name of the file that says what there is to be monitored."""
 
 _MASTER_FILE: Final = "master_key"
 _OWNER: Final = "owner"
@@ -53,6 +59,23 @@ def first_key(keys: ApiKeys, settings: Settings) -> Path | None:
     _, key = keys.create(_OWNER, {Role.ADMIN}, name="made at the first start")
     _write_private(file, key + "\n")
     return file
+
+
+def write_targets(folder: Path, metrics: Mapping[str, str]) -> None:
+    """Says to a Prometheus on this machine what to read, in the form of its file-based discovery.
+
+    Args:
+        folder: The state folder.
+        metrics: Job to URL of its metrics.
+
+    Raises:
+        Unavailable: The file cannot be written.
+    """
+    targets = [
+        {"targets": [parts.netloc], "labels": {"job": job, "__metrics_path__": parts.path}}
+        for job, parts in ((job, urlsplit(url)) for job, url in metrics.items())
+    ]
+    _write_private(folder / TARGETS_FILE, json.dumps(targets) + "\n")
 
 
 def _master_key(settings: Settings) -> bytes:
