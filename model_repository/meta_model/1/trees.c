@@ -51,680 +51,855 @@ const char* get_leaf_output_type(void) {
 
 void predict(union Entry* data, int pred_margin, double* result) {
   unsigned int tmp;
-  if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.00000001800250948e-35) ) ) {
-    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7915587127208708607) ) ) {
-      result[0] += -0.15714285714285714;
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.242031216621398704) ) ) {
+      result[0] += -0.14098360655737704;
     } else {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.0611506476998329232) ) ) {
-        result[0] += -0.0367816091954023;
+      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.1999208107590675076) ) ) {
+        result[0] += -0.06431095406360425;
       } else {
-        result[0] += -0.12432432432432433;
-      }
-    }
-  } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
-      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.04118800349533558586) ) ) {
-        result[0] += -0.034999999999999996;
-      } else {
-        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05194954201579094627) ) ) {
-          result[0] += 0.09777777777777778;
-        } else {
-          result[0] += 0.01935483870967742;
-        }
-      }
-    } else {
-      result[0] += 0.17256317689530687;
-    }
-  }
-  if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.0120205660350620764) ) ) {
-    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7162165939807890735) ) ) {
-      result[0] += -0.1387187651669751;
-    } else {
-      result[0] += -0.041309750187588395;
-    }
-  } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
-      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.04118800349533558586) ) ) {
-        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.040132284164429599) ) ) {
-          result[0] += 0.03338746054634897;
-        } else {
-          result[0] += -0.041309750187588395;
-        }
-      } else {
-        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05194954201579094627) ) ) {
-          result[0] += 0.0863252762880945;
-        } else {
-          result[0] += 0.03338746054634897;
-        }
-      }
-    } else {
-      result[0] += 0.15674246773450293;
-    }
-  }
-  if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.00000001800250948e-35) ) ) {
-    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7915587127208708607) ) ) {
-      result[0] += -0.13097477686110096;
-    } else {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.0611506476998329232) ) ) {
-        result[0] += -0.030486581129177154;
-      } else {
-        result[0] += -0.10886823071479704;
-      }
-    }
-  } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
-      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.04118800349533558586) ) ) {
-        result[0] += -0.030486581129177154;
-      } else {
-        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05194954201579094627) ) ) {
-          result[0] += 0.08115740938547497;
-        } else {
-          result[0] += 0.014431408669774187;
-        }
-      }
-    } else {
-      result[0] += 0.14418212642470887;
-    }
-  }
-  if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.0120205660350620764) ) ) {
-    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7915587127208708607) ) ) {
-      result[0] += -0.12096658270290417;
-    } else {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.0611506476998329232) ) ) {
-        result[0] += -0.024741764129139004;
-      } else {
-        result[0] += -0.10036815051989288;
-      }
-    }
-  } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
-      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.04118800349533558586) ) ) {
-        result[0] += -0.02346119374152751;
-      } else {
-        result[0] += 0.04841921236228965;
-      }
-    } else {
-      if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
-        result[0] += 0.0988953847271489;
-      } else {
-        result[0] += 0.15791828363956886;
-      }
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.100100040435791238) ) ) {
-    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.6456972360610960804) ) ) {
-      result[0] += -0.10600404321363442;
-    } else {
-      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03718137927353382804) ) ) {
-        result[0] += 0.06607372055698733;
-      } else {
-        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.48527765274047896) ) ) {
-          result[0] += -0.07623632503436074;
-        } else {
-          if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.4145689159631728571) ) ) {
-            result[0] += -0.05809293610741652;
+        if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)314.6000061035156818) ) ) {
+          if ( LIKELY( !(data[3].missing != -1) || (data[3].fvalue <= (double)0.291541129350662287) ) ) {
+            result[0] += 0.003703703703703704;
           } else {
-            result[0] += 0.0257174739925026;
+            result[0] += 0.0962962962962963;
+          }
+        } else {
+          result[0] += -0.06431095406360425;
+        }
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
+      result[0] += 0.1;
+    } else {
+      result[0] += 0.18782608695652175;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.088116347789764182) ) ) {
+      result[0] += -0.12233958486262704;
+    } else {
+      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.2593867629766463678) ) ) {
+        result[0] += -0.05753348217552101;
+      } else {
+        if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)316.7666778564453693) ) ) {
+          if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)2.8416528701782231) ) ) {
+            result[0] += -0.04927924029528109;
+          } else {
+            result[0] += 0.03133855891593664;
+          }
+        } else {
+          result[0] += -0.05753348217552101;
+        }
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
+      result[0] += 0.09069971522692824;
+    } else {
+      result[0] += 0.17089657084569643;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.266785979270934837) ) ) {
+      result[0] += -0.11938417954401287;
+    } else {
+      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.1813570782542228421) ) ) {
+        if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)301.1666717529297443) ) ) {
+          if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.02292107418179511677) ) ) {
+            result[0] += -0.11342931087887027;
+          } else {
+            result[0] += -0.04052869746477006;
+          }
+        } else {
+          result[0] += -0.015211001854894836;
+        }
+      } else {
+        result[0] += 0.00683105201609242;
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
+      result[0] += 0.08260388989990693;
+    } else {
+      result[0] += 0.1578351046852976;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.242031216621398704) ) ) {
+      result[0] += -0.10787990015804189;
+    } else {
+      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.2593867629766463678) ) ) {
+        result[0] += -0.04926050180798318;
+      } else {
+        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4025125503540039618) ) ) {
+          if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)316.7666778564453693) ) ) {
+            result[0] += 0.04388513812290572;
+          } else {
+            result[0] += -0.04926050180798318;
+          }
+        } else {
+          result[0] += -0.04926050180798318;
+        }
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
+      result[0] += 0.07545734288801524;
+    } else {
+      result[0] += 0.1474168108778345;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.266785979270934837) ) ) {
+      result[0] += -0.10161013907145842;
+    } else {
+      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.1813570782542228421) ) ) {
+        result[0] += -0.04313913959192173;
+      } else {
+        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04283776879310608604) ) ) {
+          if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.420816779136658159) ) ) {
+            result[0] += -0.022598687883510285;
+          } else {
+            result[0] += 0.06371256231944936;
+          }
+        } else {
+          result[0] += -0.04313913959192173;
+        }
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
+      result[0] += 0.06907796790277733;
+    } else {
+      result[0] += 0.13887977676181432;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.537886857986449973) ) ) {
+      result[0] += -0.10448719979119803;
+    } else {
+      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.2593867629766463678) ) ) {
+        result[0] += -0.044623094001095445;
+      } else {
+        if ( LIKELY( !(data[3].missing != -1) || (data[3].fvalue <= (double)0.291541129350662287) ) ) {
+          if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.807811617851257768) ) ) {
+            result[0] += -0.044623094001095445;
+          } else {
+            result[0] += 0.02691025636671799;
+          }
+        } else {
+          result[0] += 0.062345602133995426;
+        }
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
+      result[0] += 0.0633327726966065;
+    } else {
+      result[0] += 0.1317232600881461;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.537886857986449973) ) ) {
+      result[0] += -0.09750142462017736;
+    } else {
+      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.2593867629766463678) ) ) {
+        result[0] += -0.04054335510025847;
+      } else {
+        if ( LIKELY( !(data[3].missing != -1) || (data[3].fvalue <= (double)0.291541129350662287) ) ) {
+          if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.807811617851257768) ) ) {
+            result[0] += -0.04054335510025847;
+          } else {
+            result[0] += 0.024407438596553935;
+          }
+        } else {
+          result[0] += 0.0570581235232738;
+        }
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
+      result[0] += 0.0581225999122081;
+    } else {
+      result[0] += 0.12560354594803527;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.266785979270934837) ) ) {
+      result[0] += -0.08217486796717736;
+    } else {
+      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03309011831879616478) ) ) {
+        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.420816779136658159) ) ) {
+          result[0] += -0.03574091863691012;
+        } else {
+          result[0] += 0.05337212083892953;
+        }
+      } else {
+        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)5.429415702819825107) ) ) {
+          result[0] += -0.041985979551737655;
+        } else {
+          result[0] += 0.031964208572791204;
+        }
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
+      result[0] += 0.05337212083892953;
+    } else {
+      result[0] += 0.12027611047625027;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.537886857986449973) ) ) {
+      result[0] += -0.08599355506059149;
+    } else {
+      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.1813570782542228421) ) ) {
+        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.518540620803833452) ) ) {
+          result[0] += -0.07023302270710098;
+        } else {
+          if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.04781619459390639565) ) ) {
+            result[0] += -0.05152522229164;
+          } else {
+            result[0] += 0.0030817183783729374;
+          }
+        }
+      } else {
+        result[0] += 0.00708506128247006;
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
+      result[0] += 0.049023013637668755;
+    } else {
+      result[0] += 0.11556173953450888;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.088116347789764182) ) ) {
+      if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
+        result[0] += -0.10644658494706982;
+      } else {
+        result[0] += -0.056011033019126015;
+      }
+    } else {
+      if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4025125503540039618) ) ) {
+        result[0] += -0.013320808813477246;
+      } else {
+        result[0] += -0.056011033019126015;
+      }
+    }
+  } else {
+    if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1315204948186874112) ) ) {
+      if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.028707146644592729) ) ) {
+        result[0] += -0.013320808813477246;
+      } else {
+        result[0] += 0.10592331812056784;
+      }
+    } else {
+      result[0] += 0.10592331812056784;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.537886857986449973) ) ) {
+      result[0] += -0.07600548630545582;
+    } else {
+      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05374504067003727653) ) ) {
+        result[0] += -0.01661460224286815;
+      } else {
+        if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.1519433185458183011) ) ) {
+          result[0] += -0.07600548630545582;
+        } else {
+          result[0] += -0.01661460224286815;
+        }
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+      if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1123816519975662093) ) ) {
+        result[0] += -0.01661460224286815;
+      } else {
+        result[0] += 0.08078700685213007;
+      }
+    } else {
+      result[0] += 0.11982696430735924;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.242031216621398704) ) ) {
+      if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.3288900554180145819) ) ) {
+        if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)309.8333282470703693) ) ) {
+          result[0] += -0.09138529958643653;
+        } else {
+          result[0] += -0.02680137413100895;
+        }
+      } else {
+        result[0] += -0.011139254270755896;
+      }
+    } else {
+      result[0] += -0.011139254270755896;
+    }
+  } else {
+    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+      if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1123816519975662093) ) ) {
+        result[0] += -0.011139254270755896;
+      } else {
+        result[0] += 0.07593715756336904;
+      }
+    } else {
+      result[0] += 0.11680641573616812;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
+    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.2593867629766463678) ) ) {
+      if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
+        result[0] += -0.09491684706376217;
+      } else {
+        result[0] += -0.029943592652821694;
+      }
+    } else {
+      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04283776879310608604) ) ) {
+        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.420816779136658159) ) ) {
+          if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.02888390421867370952) ) ) {
+            result[0] += 0.04173013477188772;
+          } else {
+            result[0] += -0.029943592652821694;
+          }
+        } else {
+          result[0] += 0.061384015340012026;
+        }
+      } else {
+        result[0] += -0.028675028229467908;
+      }
+    }
+  } else {
+    result[0] += 0.10124820800059367;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
+    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.2593867629766463678) ) ) {
+      if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
+        result[0] += -0.09071403923228383;
+      } else {
+        result[0] += -0.027254386492363777;
+      }
+    } else {
+      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04283776879310608604) ) ) {
+        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.420816779136658159) ) ) {
+          if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.02888390421867370952) ) ) {
+            result[0] += 0.03807725173615867;
+          } else {
+            result[0] += -0.027254386492363777;
+          }
+        } else {
+          result[0] += 0.05598944275796484;
+        }
+      } else {
+        result[0] += -0.025945153516699567;
+      }
+    }
+  } else {
+    result[0] += 0.09805435102198584;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.088116347789764182) ) ) {
+      result[0] += -0.04805921383795611;
+    } else {
+      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03300984390079975822) ) ) {
+        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.420816779136658159) ) ) {
+          if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)303.7666778564453693) ) ) {
+            result[0] += -0.04021017179260378;
+          } else {
+            result[0] += 0.04819444695566309;
+          }
+        } else {
+          result[0] += 0.07783551613248103;
+        }
+      } else {
+        if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)283.8333282470703693) ) ) {
+          result[0] += 0.01685074524424674;
+        } else {
+          result[0] += -0.029454915923554176;
+        }
+      }
+    }
+  } else {
+    result[0] += 0.09500639829769253;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.537886857986449973) ) ) {
+      result[0] += -0.05793795025807516;
+    } else {
+      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05374504067003727653) ) ) {
+        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05157659761607647636) ) ) {
+          if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.1455524191260337552) ) ) {
+            result[0] += -0.019399082450920854;
+          } else {
+            if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)301.1666717529297443) ) ) {
+              result[0] += 0.04967112543337259;
+            } else {
+              result[0] += -0.0022647617057484338;
+            }
+          }
+        } else {
+          result[0] += 0.09206963036824266;
+        }
+      } else {
+        result[0] += -0.05793795025807516;
+      }
+    }
+  } else {
+    result[0] += 0.09206963036824266;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.537886857986449973) ) ) {
+      result[0] += -0.054188962026800735;
+    } else {
+      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05374504067003727653) ) ) {
+        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05157659761607647636) ) ) {
+          if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.1455524191260337552) ) ) {
+            if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)304.6333465576172443) ) ) {
+              result[0] += -0.030006014385406534;
+            } else {
+              result[0] += 0.014462054168193808;
+            }
+          } else {
+            result[0] += 0.020009964568940664;
+          }
+        } else {
+          result[0] += 0.08921595681525817;
+        }
+      } else {
+        result[0] += -0.053651734220425774;
+      }
+    }
+  } else {
+    result[0] += 0.08921595681525817;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.70251816511154197) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.537886857986449973) ) ) {
+      result[0] += -0.0506234620069039;
+    } else {
+      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05374504067003727653) ) ) {
+        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05157659761607647636) ) ) {
+          if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.1455524191260337552) ) ) {
+            result[0] += -0.015930730543576476;
+          } else {
+            result[0] += 0.018464070809034124;
+          }
+        } else {
+          result[0] += 0.08929831954831258;
+        }
+      } else {
+        if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.1519433185458183011) ) ) {
+          result[0] += -0.0506234620069039;
+        } else {
+          result[0] += 0.013985081773087391;
+        }
+      }
+    }
+  } else {
+    result[0] += 0.08929831954831258;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
+      result[0] += -0.07762992259176396;
+    } else {
+      if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1757816374301910123) ) ) {
+        result[0] += -0.04310073757965418;
+      } else {
+        if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5867116451263428845) ) ) {
+          if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3289106637239456732) ) ) {
+            if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.224866695702075986) ) ) {
+              result[0] += -0.014235152910370264;
+            } else {
+              result[0] += 0.03156734546298657;
+            }
+          } else {
+            result[0] += -0.03552856853031607;
+          }
+        } else {
+          result[0] += 0.048268517665855847;
+        }
+      }
+    }
+  } else {
+    result[0] += 0.10371200968147365;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
+      result[0] += -0.07424501935539383;
+    } else {
+      if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1757816374301910123) ) ) {
+        if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)285.1333312988281818) ) ) {
+          result[0] += 0.002095002628722437;
+        } else {
+          if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03300984390079975822) ) ) {
+            result[0] += 4.5726754387391126e-05;
+          } else {
+            result[0] += -0.07424501935539383;
+          }
+        }
+      } else {
+        if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5867116451263428845) ) ) {
+          result[0] += 0.002095002628722437;
+        } else {
+          result[0] += 0.04486983354352953;
+        }
+      }
+    }
+  } else {
+    result[0] += 0.1021052299660326;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
+      result[0] += -0.07097298860497935;
+    } else {
+      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03300984390079975822) ) ) {
+        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03234793618321419456) ) ) {
+          result[0] += -0.0009226793151560668;
+        } else {
+          result[0] += 0.1005753312114309;
+        }
+      } else {
+        if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)283.8333282470703693) ) ) {
+          result[0] += 0.018251833513312176;
+        } else {
+          if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1757816374301910123) ) ) {
+            result[0] += -0.07097298860497935;
+          } else {
+            result[0] += -0.01584614466662175;
           }
         }
       }
     }
   } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.866917967796326128) ) ) {
-      result[0] += 0.06607372055698733;
-    } else {
-      result[0] += 0.143213127653794;
-    }
+    result[0] += 0.1005753312114309;
   }
-  if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.00000001800250948e-35) ) ) {
-    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7915587127208708607) ) ) {
-      result[0] += -0.10523913671479129;
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.2593867629766463678) ) ) {
+      result[0] += -0.019326086758333697;
     } else {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.0611506476998329232) ) ) {
-        result[0] += -0.023089751422461436;
+      if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1757816374301910123) ) ) {
+        result[0] += -0.019326086758333697;
       } else {
-        result[0] += -0.08970772674445432;
+        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3866870254278183539) ) ) {
+          if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.2001519054174423495) ) ) {
+            if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.1390740275382995883) ) ) {
+              result[0] += 0.047709844090051495;
+            } else {
+              result[0] += -0.019326086758333697;
+            }
+          } else {
+            result[0] += 0.048322307244175716;
+          }
+        } else {
+          result[0] += -0.016713045656003955;
+        }
       }
     }
   } else {
-    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.088416337966919389) ) ) {
-      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.04118800349533558586) ) ) {
-        result[0] += -0.023089751422461436;
-      } else {
-        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05093858391046524742) ) ) {
-          result[0] += 0.07461725329593838;
-        } else {
-          result[0] += 0.018945117919657525;
-        }
-      }
-    } else {
-      result[0] += 0.12486199589645203;
-    }
+    result[0] += 0.09910529935192398;
   }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.100100040435791238) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7162165939807890735) ) ) {
-      result[0] += -0.09518366589040819;
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
+      result[0] += -0.0669286886588951;
     } else {
-      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03718137927353382804) ) ) {
-        result[0] += 0.055377550128544686;
-      } else {
-        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.48527765274047896) ) ) {
-          result[0] += -0.07259696361510458;
+      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03300984390079975822) ) ) {
+        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03234793618321419456) ) ) {
+          result[0] += -0.0006492101783325989;
         } else {
-          if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.4145689159631728571) ) ) {
-            result[0] += -0.0492071454747674;
+          result[0] += 0.09768042790070268;
+        }
+      } else {
+        if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)283.8333282470703693) ) ) {
+          result[0] += 0.017072720550224792;
+        } else {
+          if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1757816374301910123) ) ) {
+            result[0] += -0.0669286886588951;
           } else {
-            result[0] += 0.01938510761222843;
+            result[0] += -0.014243921632527731;
           }
         }
       }
     }
   } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.866917967796326128) ) ) {
-      result[0] += 0.055377550128544686;
-    } else {
-      result[0] += 0.1298577635297773;
-    }
+    result[0] += 0.09768042790070268;
   }
-  if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.00000001800250948e-35) ) ) {
-    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7915587127208708607) ) ) {
-      result[0] += -0.09251662393471266;
-    } else {
-      result[0] += -0.027757999886909454;
-    }
-  } else {
-    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.088416337966919389) ) ) {
-      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04355636797845364311) ) ) {
-        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3810992687940598089) ) ) {
-          result[0] += 0.10883942322805279;
-        } else {
-          result[0] += -0.014329014082869138;
-        }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.242031216621398704) ) ) {
+      if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.444682359695435458) ) ) {
+        result[0] += -0.07398186517780973;
       } else {
-        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.869249582290650302) ) ) {
-          result[0] += 0.019927035445890057;
-        } else {
-          result[0] += -0.027757999886909454;
-        }
+        result[0] += -0.010628230533095542;
       }
     } else {
-      result[0] += 0.1127941631240536;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.273612797260284646) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.6456972360610960804) ) ) {
-      result[0] += -0.08073079171364009;
-    } else {
-      if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.6233789920806883655) ) ) {
-        result[0] += -0.04978127766941239;
-      } else {
-        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.812610149383545366) ) ) {
-          result[0] += -0.019853097102929228;
-        } else {
-          result[0] += 0.018309032408419294;
-        }
-      }
-    }
-  } else {
-    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
-      if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)302.9000091552734943) ) ) {
-        result[0] += 0.018309032408419294;
-      } else {
-        result[0] += 0.09923627581708755;
-      }
-    } else {
-      result[0] += 0.12737441466883434;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7162165939807890735) ) ) {
-      result[0] += -0.07843351897251283;
-    } else {
-      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03718137927353382804) ) ) {
-        result[0] += 0.06620250326772113;
-      } else {
-        if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)287.3000030517578693) ) ) {
-          if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.2470704913139343539) ) ) {
-            result[0] += 0.08373880403335832;
+      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03300984390079975822) ) ) {
+        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.420816779136658159) ) ) {
+          if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)303.7666778564453693) ) ) {
+            result[0] += -0.030817995282366437;
           } else {
-            result[0] += -0.042108480838556554;
+            result[0] += 0.04574443530615818;
           }
         } else {
-          if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.00000001800250948e-35) ) ) {
-            result[0] += -0.04359854269342249;
+          result[0] += 0.06728178959284485;
+        }
+      } else {
+        result[0] += -0.010628230533095542;
+      }
+    }
+  } else {
+    result[0] += 0.09628805263951654;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
+      result[0] += -0.06262147538759087;
+    } else {
+      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05374504067003727653) ) ) {
+        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05157659761607647636) ) ) {
+          if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.1455524191260337552) ) ) {
+            result[0] += -0.014432904821353128;
           } else {
-            result[0] += 0.0008811117852494479;
+            result[0] += 0.015344168126481681;
           }
+        } else {
+          result[0] += 0.09092439181867373;
+        }
+      } else {
+        if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.1519433185458183011) ) ) {
+          result[0] += -0.06262147538759087;
+        } else {
+          result[0] += 0.018172467279254728;
         }
       }
     }
   } else {
-    result[0] += 0.09683696894154538;
+    result[0] += 0.09491724619288895;
   }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7915587127208708607) ) ) {
-      if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)329.7666625976563068) ) ) {
-        result[0] += -0.0906044987794838;
-      } else {
-        result[0] += -0.0354811055534545;
-      }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
+      result[0] += -0.05968331910085363;
     } else {
-      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.01442051911726594145) ) ) {
-        result[0] += -0.0354811055534545;
+      if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4025125503540039618) ) ) {
+        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3744419962167740423) ) ) {
+          if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3289106637239456732) ) ) {
+            result[0] += 0.005596171421506571;
+          } else {
+            result[0] += -0.055309858043022464;
+          }
+        } else {
+          result[0] += 0.09355861191423859;
+        }
       } else {
-        result[0] += 0.014924958611370949;
+        if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.3660463392734527033) ) ) {
+          result[0] += -0.05968331910085363;
+        } else {
+          result[0] += 0.003068882277208132;
+        }
       }
     }
   } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
-      if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)302.0333404541016193) ) ) {
-        result[0] += 0.014924958611370949;
-      } else {
-        result[0] += 0.10371752030641182;
-      }
-    } else {
-      result[0] += 0.1206342046785882;
-    }
+    result[0] += 0.09355861191423859;
   }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.7915587127208708607) ) ) {
-      if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)329.7666625976563068) ) ) {
-        result[0] += -0.08581703633113386;
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+    if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1791155412793159207) ) ) {
+      if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)285.1333312988281818) ) ) {
+        result[0] += -0.0035845351756714204;
       } else {
-        result[0] += -0.032195328347557305;
+        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03832207247614861229) ) ) {
+          if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.2462489902973175326) ) ) {
+            result[0] += -0.0035845351756714204;
+          } else {
+            result[0] += -0.05889382339341742;
+          }
+        } else {
+          result[0] += -0.10353679566229951;
+        }
       }
     } else {
-      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.01442051911726594145) ) ) {
-        result[0] += -0.032195328347557305;
+      if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.449307978153228982) ) ) {
+        result[0] += -0.0035845351756714204;
       } else {
-        result[0] += 0.01346134099415288;
+        result[0] += 0.06810903110463715;
       }
     }
   } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
-      if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)302.0333404541016193) ) ) {
-        result[0] += 0.01346134099415288;
-      } else {
-        result[0] += 0.09929510837926137;
-      }
-    } else {
-      result[0] += 0.11749867214053865;
-    }
+    result[0] += 0.09220412349880747;
   }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.196608126163482444) ) ) {
-      result[0] += -0.08534432743625246;
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
+      result[0] += -0.056217593318073314;
     } else {
       if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)279.5000000000000568) ) ) {
-        result[0] += 0.08380708979674305;
+        result[0] += 0.057517687083328134;
       } else {
-        if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.6745877861976624645) ) ) {
-          if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.0120205660350620764) ) ) {
-            result[0] += -0.04319702020160822;
+        if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1757816374301910123) ) ) {
+          result[0] += -0.03552971345242533;
+        } else {
+          if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.7379283308982848011) ) ) {
+            result[0] += -0.03552971345242533;
           } else {
-            if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.895961999893189365) ) ) {
-              result[0] += 0.018126351240203974;
+            if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.92919397354126021) ) ) {
+              result[0] += -0.007515097152695354;
             } else {
-              result[0] += -0.04319702020160822;
-            }
-          }
-        } else {
-          result[0] += 0.018126351240203974;
-        }
-      }
-    }
-  } else {
-    result[0] += 0.08405804557247942;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.786868393421173318) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.196608126163482444) ) ) {
-      result[0] += -0.08100328022351426;
-    } else {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.0572750717401504586) ) ) {
-        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4106345772743225653) ) ) {
-          result[0] += 0.003114941575190336;
-        } else {
-          result[0] += -0.07106930302093649;
-        }
-      } else {
-        result[0] += -0.04176437474344748;
-      }
-    }
-  } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
-      if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)302.0333404541016193) ) ) {
-        result[0] += 0.003114941575190336;
-      } else {
-        result[0] += 0.09179524417850517;
-      }
-    } else {
-      result[0] += 0.11287484510647255;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.088416337966919389) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.6456972360610960804) ) ) {
-      result[0] += -0.0554227104712731;
-    } else {
-      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04361857660114765861) ) ) {
-        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.175539493560791904) ) ) {
-          if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5845757424831391491) ) ) {
-            if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03718137927353382804) ) ) {
-              result[0] += 0.05723337665997702;
-            } else {
-              result[0] += -0.0554227104712731;
-            }
-          } else {
-            result[0] += 0.0704253987870469;
-          }
-        } else {
-          result[0] += 0.08464724249909208;
-        }
-      } else {
-        result[0] += -0.009475841250670029;
-      }
-    }
-  } else {
-    result[0] += 0.08464724249909208;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.866917967796326128) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.9905906617641447864) ) ) {
-      result[0] += -0.06548670692132934;
-    } else {
-      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04361857660114765861) ) ) {
-        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.175539493560791904) ) ) {
-          if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5845757424831391491) ) ) {
-            result[0] += -0.02182438411759393;
-          } else {
-            result[0] += 0.06401444521595061;
-          }
-        } else {
-          result[0] += 0.09834691749767384;
-        }
-      } else {
-        if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)280.3666534423828693) ) ) {
-          result[0] += 0.07951499532887313;
-        } else {
-          result[0] += -0.01832595716943212;
-        }
-      }
-    }
-  } else {
-    result[0] += 0.09834691749767384;
-  }
-  if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.00000001800250948e-35) ) ) {
-    result[0] += -0.03343074846755431;
-  } else {
-    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
-      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.869249582290650302) ) ) {
-        if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.1692448407411575595) ) ) {
-          result[0] += 0.10380463653829729;
-        } else {
-          if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.2185814380645752231) ) ) {
-            result[0] += -0.02385943896492431;
-          } else {
-            if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)294.2333221435547443) ) ) {
-              result[0] += 0.07115943007029278;
-            } else {
-              result[0] += 0.009833868498160854;
+              result[0] += 0.021415459501993323;
             }
           }
         }
-      } else {
-        result[0] += -0.03343074846755431;
-      }
-    } else {
-      result[0] += 0.10715437660359578;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.301500320434570757) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.196608126163482444) ) ) {
-      result[0] += -0.06887018661858417;
-    } else {
-      if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.6666330099105836071) ) ) {
-        if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)280.3666534423828693) ) ) {
-          result[0] += 0.027030533799315803;
-        } else {
-          if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.0120205660350620764) ) ) {
-            result[0] += -0.032642355884530475;
-          } else {
-            if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.895961999893189365) ) ) {
-              result[0] += 0.025240291539932454;
-            } else {
-              result[0] += -0.032642355884530475;
-            }
-          }
-        }
-      } else {
-        result[0] += 0.027030533799315803;
       }
     }
   } else {
-    result[0] += 0.10084101167786866;
+    result[0] += 0.09084706434613958;
   }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.301500320434570757) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.196608126163482444) ) ) {
-      result[0] += -0.06521053646532259;
-    } else {
-      if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.6666330099105836071) ) ) {
-        result[0] += -0.01048541353739986;
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+    if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05374504067003727653) ) ) {
+      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.0495875123888254235) ) ) {
+        if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03300984390079975822) ) ) {
+          if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03234793618321419456) ) ) {
+            result[0] += 0.000112859497256617;
+          } else {
+            result[0] += 0.0894818515297404;
+          }
+        } else {
+          result[0] += -0.017135809142798622;
+        }
       } else {
+        result[0] += 0.05148171754575075;
+      }
+    } else {
+      if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.1519433185458183011) ) ) {
+        result[0] += -0.06619973615566284;
+      } else {
+        result[0] += 0.016704012671605213;
+      }
+    }
+  } else {
+    result[0] += 0.0894818515297404;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
+      result[0] += -0.053850370185984466;
+    } else {
+      if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4025125503540039618) ) ) {
+        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3744419962167740423) ) ) {
+          if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3289106637239456732) ) ) {
+            if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03300984390079975822) ) ) {
+              result[0] += 0.03913076066112199;
+            } else {
+              result[0] += -0.003408409498133259;
+            }
+          } else {
+            result[0] += -0.04995897849340899;
+          }
+        } else {
+          result[0] += 0.08810401249174808;
+        }
+      } else {
+        result[0] += -0.02426595963893604;
+      }
+    }
+  } else {
+    result[0] += 0.08810401249174808;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+    if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05374504067003727653) ) ) {
+      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05157659761607647636) ) ) {
+        if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5327260494232178845) ) ) {
+          if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.180528864264488248) ) ) {
+            result[0] += 0.02716599334120647;
+          } else {
+            result[0] += -0.019646039204017682;
+          }
+        } else {
+          result[0] += 0.02716599334120647;
+        }
+      } else {
+        result[0] += 0.06740569076474234;
+      }
+    } else {
+      if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.1519433185458183011) ) ) {
+        result[0] += -0.06155196005619486;
+      } else {
+        result[0] += 0.0157167897128911;
+      }
+    }
+  } else {
+    result[0] += 0.08671013143628276;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+    if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.7212042510509489857) ) ) {
+      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)5.144459009170533115) ) ) {
         if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)287.3000030517578693) ) ) {
-          result[0] += 0.06895593121545122;
+          result[0] += -0.010498415821391644;
         } else {
-          if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04372419975697994926) ) ) {
-            if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.261071801185608354) ) ) {
-              result[0] += -0.01048541353739986;
+          result[0] += -0.07620305847128143;
+        }
+      } else {
+        result[0] += 0.0013104301279105986;
+      }
+    } else {
+      if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.5130726099014283337) ) ) {
+        result[0] += 0.0013104301279105986;
+      } else {
+        if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)308.0999908447266193) ) ) {
+          result[0] += 0.0015574361817763827;
+        } else {
+          result[0] += 0.08060636294521928;
+        }
+      }
+    }
+  } else {
+    result[0] += 0.08529773498070435;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+    if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.02888390421867370952) ) ) {
+      if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.2647926062345505316) ) ) {
+        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.02645039744675159801) ) ) {
+          result[0] += -0.05796061973763031;
+        } else {
+          result[0] += 0.04406010524043384;
+        }
+      } else {
+        result[0] += 0.06964660496601519;
+      }
+    } else {
+      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03043945226818323482) ) ) {
+        result[0] += -0.06489618918587219;
+      } else {
+        if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03300984390079975822) ) ) {
+          result[0] += 0.03570625660653167;
+        } else {
+          result[0] += -0.00932475702608343;
+        }
+      }
+    }
+  } else {
+    result[0] += 0.08386531156266583;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
+      result[0] += -0.04959137482011896;
+    } else {
+      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)5.626322031021119052) ) ) {
+        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)5.470626592636109287) ) ) {
+          if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
+            result[0] += -0.005836822927140111;
+          } else {
+            if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1123816519975662093) ) ) {
+              result[0] += -0.005836822927140111;
             } else {
-              result[0] += 0.09076620695656423;
-            }
-          } else {
-            result[0] += -0.01048541353739986;
-          }
-        }
-      }
-    }
-  } else {
-    result[0] += 0.09874468405887443;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.196608126163482444) ) ) {
-      result[0] += -0.06167444926501108;
-    } else {
-      if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)279.5000000000000568) ) ) {
-        result[0] += 0.07960987997474178;
-      } else {
-        if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03718137927353382804) ) ) {
-          if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4106345772743225653) ) ) {
-            result[0] += 0.08206409508970064;
-          } else {
-            result[0] += -0.026415544497433902;
-          }
-        } else {
-          if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.00000001800250948e-35) ) ) {
-            result[0] += -0.023960549054111418;
-          } else {
-            result[0] += 0.00619292094865283;
-          }
-        }
-      }
-    }
-  } else {
-    result[0] += 0.10211449365698816;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.196608126163482444) ) ) {
-      result[0] += -0.05825446689262587;
-    } else {
-      if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)279.5000000000000568) ) ) {
-        result[0] += 0.07329499146662179;
-      } else {
-        if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.6666330099105836071) ) ) {
-          result[0] += -0.013395380455358655;
-        } else {
-          if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)287.3000030517578693) ) ) {
-            result[0] += 0.06661594945839906;
-          } else {
-            if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)301.1666717529297443) ) ) {
-              result[0] += -0.013395380455358655;
-            } else {
-              result[0] += 0.03294072846161747;
+              result[0] += 0.05656288531189614;
             }
           }
+        } else {
+          result[0] += 0.06697226923147119;
         }
+      } else {
+        result[0] += -0.04651895447756401;
       }
     }
   } else {
-    result[0] += 0.10056207597655005;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.196608126163482444) ) ) {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04770461097359657981) ) ) {
-        result[0] += -0.026238833942240053;
-      } else {
-        result[0] += -0.09205123197709367;
-      }
-    } else {
-      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03718137927353382804) ) ) {
-        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4106345772743225653) ) ) {
-          result[0] += 0.07469795218046317;
-        } else {
-          result[0] += -0.02554831466248307;
-        }
-      } else {
-        if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)280.3666534423828693) ) ) {
-          result[0] += 0.06060838439668353;
-        } else {
-          result[0] += -0.007361823102522522;
-        }
-      }
-    }
-  } else {
-    result[0] += 0.09907099761178374;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.6456972360610960804) ) ) {
-      if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)304.6333465576172443) ) ) {
-        result[0] += -0.061716749207048116;
-      } else {
-        if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.1978501453995704928) ) ) {
-          result[0] += 0.0017512123547796365;
-        } else {
-          if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.115771055221558505) ) ) {
-            result[0] += 0.0017512123547796365;
-          } else {
-            result[0] += -0.07652480926348235;
-          }
-        }
-      }
-    } else {
-      if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)280.3666534423828693) ) ) {
-        result[0] += 0.08427597654555631;
-      } else {
-        result[0] += 0.0017512123547796365;
-      }
-    }
-  } else {
-    result[0] += 0.0976263507112966;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.196608126163482444) ) ) {
-      result[0] += -0.049037026344094244;
-    } else {
-      if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)1.064028203487396462) ) ) {
-        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.06411944329738618331) ) ) {
-          if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.408059120178223544) ) ) {
-            if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)301.1666717529297443) ) ) {
-              result[0] += 0.0055320367283619686;
-            } else {
-              result[0] += -0.049037026344094244;
-            }
-          } else {
-            result[0] += 0.024160523494693654;
-          }
-        } else {
-          result[0] += -0.04692811458116088;
-        }
-      } else {
-        result[0] += 0.03198437702527327;
-      }
-    }
-  } else {
-    result[0] += 0.09621526502033333;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.797012090682983176) ) ) {
-      result[0] += -0.09198048628653573;
-    } else {
-      if ( UNLIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.01442051911726594145) ) ) {
-        if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)298.5666656494141193) ) ) {
-          if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.4597862213850020807) ) ) {
-            result[0] += -0.09198048628653573;
-          } else {
-            result[0] += -0.004146420939418669;
-          }
-        } else {
-          result[0] += -0.0009575458429972178;
-        }
-      } else {
-        if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)280.3666534423828693) ) ) {
-          result[0] += 0.08306705736376216;
-        } else {
-          result[0] += 0.005638324138046283;
-        }
-      }
-    }
-  } else {
-    result[0] += 0.09482667523904958;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
-    if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-1.535797536373138206) ) ) {
-      result[0] += -0.06443080011510188;
-    } else {
-      if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.00000001800250948e-35) ) ) {
-        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.555765390396119052) ) ) {
-          if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03604424931108952262) ) ) {
-            result[0] += 0.014488761314299915;
-          } else {
-            result[0] += -0.039556665177253224;
-          }
-        } else {
-          if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05604153499007225731) ) ) {
-            result[0] += 0.014488761314299915;
-          } else {
-            result[0] += -0.044642364442693386;
-          }
-        }
-      } else {
-        result[0] += 0.014488761314299915;
-      }
-    }
-  } else {
-    result[0] += 0.09345110756448215;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.439746737480164018) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.797012090682983176) ) ) {
-      result[0] += -0.08873253119037046;
-    } else {
-      if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.9093303978443146862) ) ) {
-        result[0] += -0.007496379886219037;
-      } else {
-        if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.224564455449581174) ) ) {
-          if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.201167151331901578) ) ) {
-            result[0] += 0.05115216401183009;
-          } else {
-            result[0] += -0.007496379886219037;
-          }
-        } else {
-          if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3495256900787354071) ) ) {
-            result[0] += 0.07427350773873903;
-          } else {
-            result[0] += -0.00032089727592766293;
-          }
-        }
-      }
-    }
-  } else {
-    result[0] += 0.09208048093374085;
+    result[0] += 0.0824121775022984;
   }
   
   // Apply base_scores
