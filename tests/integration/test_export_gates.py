@@ -97,24 +97,6 @@ def test_check_names_what_is_wrong(root: Path, tmp_path: Path) -> None:
     assert "fast_filter differ" in done.stderr
 
 
-def test_trtexec_lines_come_with_their_graphs(root: Path, tmp_path: Path) -> None:
-    done = run("tensorrt", str(root), "--cache", str(tmp_path), "--only-commands")
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert len(lines) == 3
-    for line in lines:
-        graph = next(part.removeprefix("--onnx=") for part in line.split() if part.startswith("--onnx="))
-        assert Path(graph).is_file()
-
-
-def test_plans_without_a_gpu_are_refused_with_the_remedy(root: Path, tmp_path: Path) -> None:
-    if shutil.which("nvidia-smi"):
-        pytest.skip("there is a GPU here")
-    done = run("tensorrt", str(root), "--cache", str(tmp_path))
-    assert done.returncode == 1
-    assert "built on the machine that serves them" in done.stderr
-
-
 def test_steps_out_of_order_say_which_comes_first(tmp_path: Path) -> None:
     done = run("assemble", str(tmp_path), "--out", str(tmp_path / "repository"))
     assert done.returncode == 1
