@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,14 @@ from awarenet.errors import ConfigurationError
 from monitoring import programs
 
 Run = Callable[..., str]
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +44,6 @@ def run(program: Callable[[programs.Program], Path]) -> Run:
         command = [str(program(name)), *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=540)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
+        return done.stdout
 
     return run
