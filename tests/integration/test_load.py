@@ -35,7 +35,8 @@ def corpus(tiny_repository: Path) -> Corpus:
 @pytest.fixture(scope="module")
 def service(triton_server: TritonServer, tiny_repository: Path) -> Iterator[Service]:
     triton = triton_server.grpc_url, triton_server.pid
-    with running(tiny_repository, triton=triton, workers=1, queue=1, face_engine="hog") as started:
+    patience = {"picture_timeout_s": 50, "frame_timeout_s": 50}  # A slow machine is no failure.
+    with running(tiny_repository, triton=triton, workers=1, queue=1, face_engine="hog", **patience) as started:
         yield started
 
 
