@@ -203,3 +203,13 @@ class WrongAnswer(StartupError):
     """The server answers a question with a known answer wrongly: its models or libraries are not the right ones."""
 
     code = "wrong_answer"
+
+
+def kinds() -> dict[str, type[AwareNetError]]:
+    """Every kind of error that is defined by now, by its code; of kinds that share one, the nearest to the root."""
+    found: dict[str, type[AwareNetError]] = {}
+    waiting: list[type[AwareNetError]] = [AwareNetError]
+    for kind in waiting:
+        found.setdefault(kind.code, kind)
+        waiting.extend(kind.__subclasses__())
+    return found

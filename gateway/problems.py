@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from awarenet.errors import AwareNetError, Cancelled, InvalidInput, ServiceError
+from awarenet.errors import AwareNetError, Cancelled, InvalidInput, ServiceError, kinds
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -67,7 +67,7 @@ def job_problem(code: str, detail: str, job_id: str) -> dict[str, Any]:
         detail: Its message.
         job_id: The job.
     """
-    return _details(_kinds(AwareNetError).get(code, ServiceError), detail, f"urn:awarenet:job:{job_id}") | {
+    return _details(kinds().get(code, ServiceError), detail, f"urn:awarenet:job:{job_id}") | {
         "type": TYPE + code,
         "code": code,
     }
@@ -84,12 +84,6 @@ def _details(kind: type[AwareNetError], detail: str, instance: str) -> dict[str,
         "code": kind.code,
         "instance": instance,
     }
-
-
-def _kinds(kind: type[AwareNetError]) -> dict[str, type[AwareNetError]]:
-    """A kind of error and all below it, by code."""
-    below = {code: child for one in kind.__subclasses__() for code, child in _kinds(one).items()}
-    return {kind.code: kind, **below}
 
 
 def respond(error: AwareNetError, instance: str) -> JSONResponse:

@@ -11,8 +11,8 @@ from fastapi.responses import HTMLResponse, Response
 from markdown_it import MarkdownIt
 from starlette.staticfiles import StaticFiles
 
-from awarenet import __version__, errors
-from awarenet.errors import AwareNetError
+from awarenet import __version__
+from awarenet.errors import kinds
 from awarenet.stages import STAGES
 from gateway.services import services
 
@@ -71,14 +71,7 @@ def install(app: FastAPI, web_folder: Path | None) -> None:
 
 
 def _problems() -> list[dict[str, Any]]:
-    found: dict[str, type[AwareNetError]] = {}
-    kinds: list[type[AwareNetError]] = [errors.AwareNetError]
-    while kinds:
-        kind = kinds.pop()
-        kinds.extend(kind.__subclasses__())
-        if not kind.__name__.startswith("_"):
-            found.setdefault(kind.code, kind)
     return [
         {"code": code, "status": kind.status, "meaning": (kind.__doc__ or "").splitlines()[0]}
-        for code, kind in sorted(found.items())
+        for code, kind in sorted(kinds().items())
     ]

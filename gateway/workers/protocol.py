@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -107,14 +106,8 @@ def error_message(error: AwareNetError) -> dict[str, Any]:
 
 def error_of(answer: dict[str, Any]) -> AwareNetError:
     """The error in an answer, of its own class again."""
-    kind = _BY_CODE.get(str(answer.get("code")), ServiceError)
+    kind = _KINDS.get(str(answer.get("code")), ServiceError)
     return kind(str(answer.get("message")))
 
 
-def _below(kind: type[AwareNetError]) -> Iterator[type[AwareNetError]]:
-    yield kind
-    for child in kind.__subclasses__():
-        yield from _below(child)
-
-
-_BY_CODE: Final = {kind.code: kind for kind in _below(errors.AwareNetError)}
+_KINDS: Final = errors.kinds()

@@ -21,7 +21,7 @@ from PIL import Image
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from awarenet.errors import AwareNetError
+from awarenet.errors import kinds
 from awarenet.runtime.server import TritonServer
 from gateway import problems
 from tests import tiny_repository as tiny
@@ -103,12 +103,7 @@ def test_envoy_accepts_the_configuration_as_it_ships(tmp_path: Path) -> None:
 
 
 def test_the_words_of_its_errors_are_those_of_the_gateway(tmp_path: Path) -> None:
-    def kinds(kind: type[AwareNetError]) -> Iterator[type[AwareNetError]]:
-        yield kind
-        for child in kind.__subclasses__():
-            yield from kinds(child)
-
-    ours = {kind.code: (kind.status, (kind.__doc__ or "").splitlines()[0]) for kind in kinds(AwareNetError)}
+    ours = {code: (kind.status, (kind.__doc__ or "").splitlines()[0]) for code, kind in kinds().items()}
     assert problems.BodyTooLarge.code in ours
     config = manifests(tmp_path / "chart", {"tls": {"secret": "edge"}})["ConfigMap"]["data"]["envoy.yaml"]
     said = [

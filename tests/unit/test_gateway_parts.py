@@ -26,7 +26,7 @@ from gateway.state import first_key, open_state
 from gateway.streams import Streams
 from gateway.timing import within
 from gateway.uploads import _harmless
-from gateway.workers.protocol import _BY_CODE, Task, error_message, error_of
+from gateway.workers.protocol import Task, error_message, error_of
 from gateway.workers.turns import LONGEST_S, Turns
 from tests.stores import Clock
 
@@ -244,7 +244,7 @@ def test_workers_and_the_gateway_understand_each_other() -> None:
         error = error_of(error_message(kind("why"))["error"])
         assert type(error) is kind and str(error) == "why"
     assert isinstance(error_of({"code": "invented", "message": "x"}), AwareNetError)
-    assert _BY_CODE["worker_died"] is errors.WorkerDied
+    assert errors.kinds()["worker_died"] is errors.WorkerDied
 
 
 async def test_waiting_ends_in_time_and_gives_up_what_it_waited_for() -> None:
