@@ -46,6 +46,7 @@ _SECURITY: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_UNSTORED: Final = {**_SECURITY, "Cache-Control": "no-store"}
 
 _log = structlog.get_logger("request")
 
@@ -132,7 +133,7 @@ class _Answer:
 
     def __init__(self, scope: Scope, send: Send, body: _Body, request_id: str, lifecycle: Lifecycle) -> None:
         self.status = 0
-        self._headers = {**_SECURITY, "Cache-Control": "no-store"} if scope["path"].startswith("/v1/") else _SECURITY
+        self._headers = _UNSTORED if scope["path"].startswith("/v1/") else _SECURITY
         self._send = send
         self._body = body
         self._request_id = request_id

@@ -77,22 +77,22 @@ class JobRunner:
         self._stores = stores
         self._store = stores.jobs
         self._retention = retention
-        self._works = works
+        self._works = {work.kind: work for work in works}
         self._audit = audit
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        self._arrived = {work.kind: asyncio.Event() for work in works}
+        self._changed = asyncio.Event()
         self._ending = False
         self._progress: dict[str, float] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._attempts: dict[asyncio.Task[None], str] = {}
 
     def start(self) -> None:
         """Begins to work."""
-        self._tasks = [asyncio.create_task(self._work(work)) for work in self._works for _ in range(work.slots)]
-        self._tasks.append(asyncio.create_task(self._tidy()))
+        self._tasks = [asyncio.create_task(self._work()), asyncio.create_task(self._tidy())]
 
-    def arrived(self, kind: str) -> None:
+    def arrived(self) -> None:
         """Says that there is a new job here; others are found by looking now and then."""
-        self._arrived[kind].set()
+        self._changed.set()
 
     def stop(self) -> None:
         """Takes no more jobs."""
@@ -101,26 +101,47 @@ class JobRunner:
     async def close(self) -> None:
         """Gives back what is under way, and ends."""
         self.stop()
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._attempts]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _work(self, work: Work) -> None:
-        arrived = self._arrived[work.kind]
+    async def _work(self) -> None:
+        """Claims a job for each free slot; one look at the queue serves all kinds."""
         while True:
+            self._changed.clear()
             lease: Lease | None = None
+            kinds = [] if self._ending else [kind for kind, work in self._works.items() if self._free(work)]
             try:
-                if not self._ending and work.ready:
-                    lease = await asyncio.to_thread(self._store.claim, self._holder, [work.kind])
-                if lease is None:
-                    arrived.clear()
-                    with contextlib.suppress(asyncio.TimeoutError):
-                        await within(_IDLE_S, arrived.wait())
-                    continue
-                await self._attempt(work, lease)
+                if kinds:
+                    lease = await asyncio.to_thread(self._store.claim, self._holder, kinds)
             except AwareNetError as error:
-                _log.error("the queue cannot be used; trying again", reason=str(error))
-                await asyncio.sleep(_TROUBLE_S)
+                await self._trouble(error)
+                continue
+            if lease is None:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await within(_IDLE_S, self._changed.wait())
+                continue
+            attempt = asyncio.create_task(self._attempted(self._works[lease.job.kind], lease))
+            self._attempts[attempt] = lease.job.kind
+            attempt.add_done_callback(self._left)
+
+    def _free(self, work: Work) -> bool:
+        return work.ready and list(self._attempts.values()).count(work.kind) < work.slots
+
+    def _left(self, attempt: asyncio.Task[None]) -> None:
+        del self._attempts[attempt]
+        self._changed.set()
+
+    async def _attempted(self, work: Work, lease: Lease) -> None:
+        try:
+            await self._attempt(work, lease)
+        except AwareNetError as error:
+            await self._trouble(error)
+
+    async def _trouble(self, error: AwareNetError) -> None:
+        _log.error("the queue cannot be used; trying again", reason=str(error))
+        await asyncio.sleep(_TROUBLE_S)
 
     async def _attempt(self, work: Work, lease: Lease) -> None:
         """One attempt at a job, under its lease."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import math
-import os
-import random
 from typing import Any
 
+import numpy as np
+
+from awarenet.cascade import sigmoid
 from awarenet.errors import AwareNetError
 from awarenet.policy import Policy
 from gateway.metrics import FastFilter, Metrics, Said
 from gateway.models import Models
-from gateway.uploads import Upload
-from gateway.workers import Task, WorkerPool
+from gateway.second_look import SecondLook
+from gateway.workers import WorkerPool
 
 
-class LeakageCheck:
+class LeakageCheck(SecondLook):
     """Scores pictures again on the full route when a worker has nothing to do; nobody waits for it.
 
     Args:
@@ -29,29 +27,21 @@ class LeakageCheck:
     """
 
     def __init__(self, pool: WorkerPool, models: Models, metrics: Metrics, share: float, timeout_s: float) -> None:
-        self._pool = pool
+        super().__init__(pool, share, timeout_s)
         self._models = models
         self._metrics = metrics
-        self._share = share
-        self._timeout_s = timeout_s
-        self._running: set[asyncio.Task[None]] = set()
 
-    def offer(self, upload: Upload) -> None:
-        """Takes a picture that was scored by the cascade, or passes it over."""
-        if random.random() >= self._share or self._pool.waiting or self._pool.running >= self._pool.size:
-            return
-        # The caller closes its own descriptor when it has its answer.
-        task = asyncio.create_task(self._look(upload.name, os.dup(upload.descriptor)))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+    def _policy(self) -> str:
+        return self._models.policy.version
 
-    async def _look(self, name: str, media: int) -> None:
-        try:
-            with contextlib.suppress(AwareNetError):  # A look that fails tells nothing about the fast filter.
-                task = Task("picture", name, "full", self._timeout_s, self._models.policy.version)
-                self.count((await self._pool.run(task, media))["verdict"])
-        finally:
-            os.close(media)
+    def _may_look(self) -> bool:
+        return not self._pool.waiting and self._pool.running < self._pool.size
+
+    def _seen(self, verdict: dict[str, Any], again: dict[str, Any]) -> None:
+        self.count(again)
+
+    def _failed(self, error: AwareNetError) -> None:
+        """A look that fails tells nothing about the fast filter."""
 
     def count(self, verdict: dict[str, Any]) -> None:
         """Counts the faces of a verdict of the full route."""
@@ -64,7 +54,7 @@ class LeakageCheck:
 
 
 def _filtered(logit: float, policy: Policy) -> FastFilter:
-    probability = 1 / (1 + math.exp(-logit)) if logit > -700 else 0.0
+    probability = float(sigmoid(np.array(logit, np.float32)))
     if probability < policy.real_below:
         return "real"
     return "fake" if probability > policy.fake_above else "doubtful"

@@ -66,7 +66,7 @@ class Scorer:
         self._metrics = metrics
         self._timeout_s = timeout_s
         self.shadow = shadow
-        self._leakage_check = leakage_check
+        self.leakage_check = leakage_check
 
     async def picture(self, upload: Upload, route: Route, *, admitted: bool = False) -> Scored:
         """Scores a picture, or remembers its verdict.
@@ -94,9 +94,9 @@ class Scorer:
             if self.shadow is not None:
                 self.shadow.offer(upload.descriptor, verdict)
             if route == "full":
-                self._leakage_check.count(verdict)
+                self.leakage_check.count(verdict)
             else:
-                self._leakage_check.offer(upload)
+                self.leakage_check.offer(upload.descriptor, verdict)
         return Scored({**answer["verdict"], "path": upload.name}, answer["content_credentials"], key.etag)
 
     async def run(
@@ -110,15 +110,15 @@ class Scorer:
     ) -> dict[str, Any]:
         """Has a worker score media, and counts what comes of it; see `WorkerPool.run`.
 
-        Returns:
-            `verdict` and `content_credentials`.
-
         Args:
             task: What to do.
             media: Its file descriptor.
             pool: Other workers than those for pictures.
             admitted: Whether it waits however long the queue is.
             progress: Told the share that is done.
+
+        Returns:
+            `verdict` and `content_credentials`.
         """
         try:
             answer = await (pool or self.pool).run(task, media, admitted=admitted, progress=progress)

@@ -73,6 +73,7 @@ def create_app(
             stack.push_async_callback(parts.audit.close)
             await parts.pool.start()
             stack.push_async_callback(parts.pool.close)
+            stack.push_async_callback(parts.scorer.leakage_check.close)
             if parts.scorer.shadow is not None:
                 await parts.scorer.shadow.start()
                 stack.push_async_callback(parts.scorer.shadow.close)
@@ -168,9 +169,8 @@ def _assemble(
     )
     audit = Auditor(stores.audit, stores.pseudonyms)
     clip_work = ClipWork(stores.vault, clip_pool, scorer, settings.clip_timeout_s)
-    local = settings.webhooks == "local"
-    sender = WebhookSender(WebhookSettings(rules=OutboundRules(loopback_http=local)))
-    webhook_work = WebhookWork(stores.jobs, sender, stores.webhook_secret)
+    sender = WebhookSender(WebhookSettings(rules=OutboundRules(loopback_http=settings.webhooks == "local")))
+    webhook_work = WebhookWork(stores.jobs, sender, stores.webhook_secret, allowed=settings.webhooks != "off")
     metrics.watch("queue", "Pictures and frames that wait for a worker", lambda: pool.waiting)
     metrics.watch("queue_limit", "Pictures and frames that may wait for a worker", lambda: pool.queue)
     metrics.watch("running", "Pictures and frames in the hands of workers", lambda: pool.running)

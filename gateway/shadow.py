@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import random
 from typing import Any, Final
 
 import structlog
 
 from awarenet.errors import AwareNetError, Overloaded
 from gateway.metrics import Metrics
-from gateway.workers import Task, WorkerPool
+from gateway.second_look import SecondLook
+from gateway.workers import WorkerPool
 
 _WAITING: Final = 2
 """Pictures that wait for the shadow's worker; more are let go, because a shadow must cost its service nothing."""
@@ -19,7 +17,7 @@ _WAITING: Final = 2
 _log = structlog.get_logger("shadow")
 
 
-class Shadow:
+class Shadow(SecondLook):
     """Asks another Triton server about pictures whose callers have their answer; belongs to one event loop.
 
     It runs every stage (`route=full`), so that what the fast filter settles is looked at too. Nothing is awaited by a
@@ -33,52 +31,33 @@ class Shadow:
     """
 
     def __init__(self, pool: WorkerPool, share: float, metrics: Metrics, timeout_s: float) -> None:
-        self._pool = pool
-        self._share = share
+        super().__init__(pool, share, timeout_s)
         self._metrics = metrics
-        self._timeout_s = timeout_s
-        self._looks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Starts the workers."""
         await self._pool.start()
 
     async def close(self) -> None:
-        """Gives up what is under way; idempotent."""
-        for look in self._looks:
-            look.cancel()
-        await asyncio.gather(*self._looks, return_exceptions=True)
+        """Gives up what is under way, and ends the workers; idempotent."""
+        await super().close()
         await self._pool.close()
 
-    def offer(self, media: int, verdict: dict[str, Any]) -> None:
-        """Has a picture judged again, perhaps.
+    def _may_look(self) -> bool:
+        if len(self._looks) < self._pool.size + _WAITING:
+            return True
+        self._metrics.shadowed("skipped")
+        return False
 
-        Args:
-            media: Its file descriptor; stays the caller's.
-            verdict: What the service answered.
-        """
-        if random.random() >= self._share:
-            return
-        if len(self._looks) >= self._pool.size + _WAITING:
+    def _seen(self, verdict: dict[str, Any], again: dict[str, Any]) -> None:
+        self._metrics.shadowed(compare(verdict, again), difference(verdict, again))
+
+    def _failed(self, error: AwareNetError) -> None:
+        if isinstance(error, Overloaded):
             self._metrics.shadowed("skipped")
             return
-        look = asyncio.ensure_future(self._look(os.dup(media), verdict))
-        self._looks.add(look)
-        look.add_done_callback(self._looks.discard)
-
-    async def _look(self, media: int, verdict: dict[str, Any]) -> None:
-        try:
-            task = Task("picture", "the picture", "full", self._timeout_s)
-            other = (await self._pool.run(task, media))["verdict"]
-        except Overloaded:
-            self._metrics.shadowed("skipped")
-        except AwareNetError as error:
-            _log.warning("the shadow does not answer", reason=str(error))
-            self._metrics.shadowed("failed")
-        else:
-            self._metrics.shadowed(compare(verdict, other), difference(verdict, other))
-        finally:
-            os.close(media)
+        _log.warning("the shadow does not answer", reason=str(error))
+        self._metrics.shadowed("failed")
 
 
 def compare(verdict: dict[str, Any], other: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timezone
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ class WebhookWork:
         jobs: The queue.
         sender: Delivers.
         master: Master secret of webhooks.
+        allowed: Whether new jobs may name an address; those that have one are told in any case.
     """
 
     kind = WEBHOOK
@@ -31,14 +33,33 @@ class WebhookWork:
     action = "webhook"
     ready = True
 
-    def __init__(self, jobs: JobStore, sender: WebhookSender, master: bytes) -> None:
+    def __init__(self, jobs: JobStore, sender: WebhookSender, master: bytes, *, allowed: bool) -> None:
         self._jobs = jobs
         self._sender = sender
         self._master = master
+        self._allowed = allowed
+
+    def check(self, url: str) -> None:
+        """Refuses an address that can never be called.
+
+        Raises:
+            InvalidInput: It is none, or webhooks are off.
+        """
+        self._check_allowed()
+        self._sender.check(url)
 
     def secret(self, subject: str) -> str:
-        """What a subject checks its webhooks with."""
+        """What a subject checks its webhooks with.
+
+        Raises:
+            InvalidInput: Webhooks are off.
+        """
+        self._check_allowed()
         return secret_of(self._master, subject)
+
+    def _check_allowed(self) -> None:
+        if not self._allowed:
+            raise InvalidInput("webhooks are off here; ask for the job instead, or have AWARENET_WEBHOOKS=public set")
 
     async def do(self, lease: Lease, advance: Advance) -> dict[str, Any]:
         """Delivers one webhook; see `gateway.job_runner.Work`.
@@ -49,7 +70,7 @@ class WebhookWork:
         """
         request = lease.job.request
         try:
-            job = self._jobs.get(str(request["job"]))
+            job = await asyncio.to_thread(self._jobs.get, str(request["job"]))
         except NotFound:
             return {"delivered": False, "reason": "the job was deleted before"}
         payload = {
@@ -58,7 +79,7 @@ class WebhookWork:
             "data": view(job),
         }
         url = str(request["url"])
-        made = await self._sender.deliver(url, self.secret(job.owner), lease.job.id, payload)
+        made = await self._sender.deliver(url, secret_of(self._master, job.owner), lease.job.id, payload)
         if made.delivered:
             return {"delivered": True, "status": made.status, "attempts": made.attempts}
         raise (ServiceError if made.again else InvalidInput)(f"the webhook of job {job.id} failed: {made.error}")

@@ -27,7 +27,7 @@ from typing import Any, Final
 import httpx2
 
 from awarenet.errors import AwareNetError, ConfigurationError, InvalidInput, Unauthorised
-from gateway.outbound import OutboundRules, Resolver, client, resolve
+from gateway.outbound import OutboundRules, Resolver, check_url, client, resolve
 from gateway.timing import within
 
 SECRET_PREFIX: Final = "whsec_"
@@ -102,6 +102,14 @@ class WebhookSender:
         self._tls = tls
         self._resolver = resolver
         self._sleep = sleep
+
+    def check(self, url: str) -> None:
+        """Refuses a URL that can never be called, without resolving it.
+
+        Raises:
+            InvalidInput: It is malformed, or of a kind that is not called.
+        """
+        check_url(url, self._settings.rules)
 
     async def deliver(self, url: str, secret: str, delivery_id: str, payload: Mapping[str, Any]) -> Delivery:
         """Delivers a payload, with retries for as long as they may help.

@@ -18,9 +18,7 @@ from gateway.access import requires
 from gateway.identity import Permission, Principal, authorise
 from gateway.job_view import view
 from gateway.jobs import CLIP, Job, JobState, NewJob
-from gateway.outbound import check_url
 from gateway.routes.pictures import IdempotencyKey, RouteChoice
-from gateway.routes.webhooks import outbound_rules
 from gateway.scoring import unless_gone
 from gateway.services import Services, request_id, services
 from gateway.uploads import Upload, receive
@@ -58,7 +56,7 @@ async def create(
     parts = services(request)
     parts.audit.check()
     if webhook is not None:
-        check_url(webhook, outbound_rules(parts.settings))
+        parts.webhooks.check(webhook)
     if parts.clip_uploads.locked():
         raise Overloaded("as many clips are being received as there is room for; try again later", retry_after_s=5)
     async with (
@@ -72,7 +70,7 @@ async def create(
         job, new = await unless_gone(request, work)
     if new:
         parts.audit.record(principal, "jobs.create", request_id=request_id(request), resource=job.id)
-        parts.job_runner.arrived(CLIP)
+        parts.job_runner.arrived()
     headers = {"Location": f"/v1/jobs/{job.id}", "ETag": _etag(job)}
     if not new:
         headers["Idempotency-Replayed"] = "true"

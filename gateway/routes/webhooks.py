@@ -7,13 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from awarenet.errors import InvalidInput
 from gateway import documentation as docs
 from gateway.access import requires
 from gateway.identity import Permission, Principal
-from gateway.outbound import OutboundRules
 from gateway.services import services
-from gateway.settings import Settings
 
 router = APIRouter(tags=["jobs"])
 
@@ -28,17 +25,5 @@ async def secret(request: Request, principal: Annotated[Principal, requires(Perm
     headers `webhook-id`, `webhook-timestamp` and `webhook-signature`. It may come more than once: drop ids that you
     have seen.
     """
-    parts = services(request)
-    outbound_rules(parts.settings)
-    return JSONResponse({"secret": parts.webhooks.secret(principal.subject)}, headers={"Cache-Control": "no-store"})
-
-
-def outbound_rules(settings: Settings) -> OutboundRules:
-    """What webhooks may call.
-
-    Raises:
-        InvalidInput: Nothing: they are off.
-    """
-    if settings.webhooks == "off":
-        raise InvalidInput("webhooks are off here; ask for the job instead, or have AWARENET_WEBHOOKS=public set")
-    return OutboundRules(loopback_http=settings.webhooks == "local")
+    told = services(request).webhooks.secret(principal.subject)
+    return JSONResponse({"secret": told}, headers={"Cache-Control": "no-store"})

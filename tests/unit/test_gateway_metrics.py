@@ -137,8 +137,8 @@ async def test_the_leakage_check_counts_what_the_fast_filter_would_have_let_thro
     faces = (face(0.9, -5.0), face(0.2, -5.0), face(0.9, 0.0), face(0.9, 5.0), face(0.1, -1e4))
     pool = Pool({"verdict": verdict(*faces)})
     check = LeakageCheck(cast(WorkerPool, pool), MODELS, metrics, 1.0, 5.0)
-    check.offer(upload)
-    await asyncio.gather(*check._running)
+    check.offer(upload.descriptor, verdict())
+    await asyncio.gather(*check._looks)
     assert pool.routes == ["full"]
     assert value(metrics, "leakage_check_total", fast_filter="real", full="fake") == 1
     assert value(metrics, "leakage_check_total", fast_filter="real", full="real") == 2
@@ -150,15 +150,15 @@ async def test_the_leakage_check_counts_what_the_fast_filter_would_have_let_thro
 
 async def test_the_leakage_check_stays_out_of_the_way(upload: Upload) -> None:
     metrics, pool = Metrics(), Pool(Unavailable("no"))
-    LeakageCheck(cast(WorkerPool, pool), MODELS, metrics, 0.0, 5.0).offer(upload)
+    LeakageCheck(cast(WorkerPool, pool), MODELS, metrics, 0.0, 5.0).offer(upload.descriptor, verdict())
     check = LeakageCheck(cast(WorkerPool, pool), MODELS, metrics, 1.0, 5.0)
     pool.running = 1
-    check.offer(upload)
+    check.offer(upload.descriptor, verdict())
     pool.running, pool.waiting = 0, 1
-    check.offer(upload)
-    assert not check._running and not pool.routes
+    check.offer(upload.descriptor, verdict())
+    assert not check._looks and not pool.routes
     pool.waiting = 0
     before = len(list(Path("/proc/self/fd").iterdir()))
-    check.offer(upload)
-    await asyncio.gather(*check._running)  # It fails, and nobody hears of it.
+    check.offer(upload.descriptor, verdict())
+    await asyncio.gather(*check._looks)  # It fails, and nobody hears of it.
     assert pool.routes == ["full"] and len(list(Path("/proc/self/fd").iterdir())) == before
