@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import tempfile
 import time
 from collections import Counter
@@ -26,8 +25,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from awarenet.errors import ServiceError
 from benchmarks.contenders.service import serve
-from benchmarks.gateway import Gateway, start_gateway
-from benchmarks.machine import describe
+from benchmarks.gateway import SETTINGS, Gateway, start_gateway
+from benchmarks.machine import allow_descriptors, describe
 
 AT_ONCE: Final = 64
 """Connections that are being opened or looked at together."""
@@ -50,13 +49,10 @@ def measure(repository: Path, *, http: int, streams: int, frames: int, say: Call
         say: Told what is being done.
 
     Raises:
-        ServiceError: This process may not open as many files.
+        StartupError: This process may not open as many files.
     """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < http + streams + 512:
-        raise ServiceError(f"bench: {http + streams} connections need a higher limit on open files than {hard}")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    settings = {
+    allow_descriptors(http + streams + 512)
+    settings = SETTINGS | {
         "STREAMS": str(streams + 16),
         "CONNECTIONS": str(http + 16),
         "KEEP_ALIVE_S": str(HELD_S),

@@ -39,6 +39,14 @@ ROUNDS: Final = 8
 PICTURES: Final = 16
 OVERLOAD: Final = 3.0
 
+SETTINGS: Final = {
+    "CACHED_RESULTS": "0",
+    "REQUESTS_PER_MINUTE": "1e9",
+    "REQUESTS_BURST": "1000000",
+    "LOG_LEVEL": "warning",
+}
+"""Without the cache of verdicts and without limits of rate, by the names of environment variables without prefix."""
+
 Judge = Callable[[int], int]
 """Has one picture judged; the HTTP status, or 200."""
 
@@ -76,7 +84,7 @@ def main(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         faces, walls = _pictures(folder), _walls(folder)
         triton = stack.enter_context(serve(model_repository))
-        gateway = stack.enter_context(start_gateway(triton.grpc_url, model_repository, folder / "state"))
+        gateway = stack.enter_context(start_gateway(triton.grpc_url, model_repository, folder / "state", **SETTINGS))
         runtime = TritonRuntime(triton.grpc_url)
         stack.callback(runtime.close)
         detector = Detector(runtime, create_detector())
@@ -126,7 +134,7 @@ def main(
 
 @contextmanager
 def start_gateway(server: str, repository: Path, state: Path, **settings: str) -> Iterator[Gateway]:
-    """The gateway as users start it, without the cache of verdicts and without limits of rate.
+    """The gateway as users start it.
 
     Args:
         server: URL of the Triton server.
@@ -136,13 +144,6 @@ def start_gateway(server: str, repository: Path, state: Path, **settings: str) -
     """
     command = [sys.executable, "-m", "gateway", "serve", "--port", "0", "--server", server]
     command += ["--model-repository", str(repository), "--state-folder", str(state)]
-    settings = {
-        **settings,
-        "CACHED_RESULTS": "0",
-        "REQUESTS_PER_MINUTE": "1e9",
-        "REQUESTS_BURST": "1000000",
-        "LOG_LEVEL": "warning",
-    }
     environment = os.environ | {f"AWARENET_{name}": value for name, value in settings.items()}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from awarenet.errors import StartupError
 
 _FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8")
 _PACKAGES = ("numpy", "onnxruntime", "tritonclient", "nvidia-pytriton", "torch", "timm", "fastapi", "uvicorn")
@@ -31,6 +34,30 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
     }
+
+
+def allow_descriptors(wanted: int) -> int:
+    """Raises the limit of open files of this process, and of those that it starts.
+
+    Args:
+        wanted: How many are needed.
+
+    Returns:
+        The limit now.
+
+    Raises:
+        StartupError: The system does not allow as many.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return soft
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise StartupError(
+            f"{wanted:,} open files are needed and {hard:,} are allowed; "
+            f"raise the hard limit (`ulimit -Hn {wanted}` as root) or take fewer connections"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
 
 
 def tree_memory(pid: int) -> dict[str, Any]:

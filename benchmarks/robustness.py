@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from awarenet.evaluation.metrics import auc, bootstrap_interval
 from awarenet.runtime.choice import open_runtime
 from awarenet.stages import FEATURES
 from benchmarks import machine
+from training.forgeries.blending import compress
 
 SEED: Final = 17
 
@@ -37,7 +39,7 @@ def alterations() -> dict[str, Alteration]:
     """What is done to the faces, by name; each takes and gives a square picture, uint8 `[S, S, 3]`, RGB."""
     found: dict[str, Alteration] = {"none": lambda face: face}
     for quality in (90, 70, 50, 30, 20):
-        found[f"JPEG quality {quality}"] = _jpeg(quality)
+        found[f"JPEG quality {quality}"] = partial(compress, quality=quality)
     for rate in (23, 32, 40):
         found[f"H.264 rate factor {rate}"] = _h264(rate)
     for side in (192, 128, 96, 64):
@@ -61,14 +63,6 @@ def _grey(face: Image) -> Image:
 
 def _levels(values: NDArray[Any]) -> Image:
     return np.clip(values + 0.5, 0, 255).astype(np.uint8)
-
-
-def _jpeg(quality: int) -> Alteration:
-    def alter(face: Image) -> Image:
-        _, data = cv2.imencode(".jpg", face[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-        return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
-
-    return alter
 
 
 def _h264(rate: int) -> Alteration:

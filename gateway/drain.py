@@ -6,6 +6,7 @@ from typing import Final
 
 import httpx2
 
+from awarenet.addresses import local_address
 from awarenet.errors import ConfigurationError, ServiceError, Unavailable
 from gateway.settings import Settings
 from gateway.state import KEY_FILE
@@ -26,8 +27,7 @@ def drain(settings: Settings, settle_s: float) -> None:
         ServiceError: Work is still under way after the gateway's time to finish.
     """
     key = _key(settings)
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    address = f"http://{local_address(settings.host, settings.port)}"
     try:
         answer = httpx2.post(
             f"{address}/drain",

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 import uvicorn
 
+from awarenet.addresses import local_address
 from awarenet.errors import StartupError
 from awarenet.runtime.golden import TOLERANCE
 from awarenet.runtime.server import TritonServer
@@ -147,9 +148,7 @@ class _Server(uvicorn.Server):
 
 def _address(listener: socket.socket) -> str:
     """Where a client on this machine finds a listener."""
-    host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return local_address(*listener.getsockname()[:2])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -12,6 +12,7 @@ import typer
 
 from awarenet.errors import AwareNetError
 from awarenet.log import configure
+from benchmarks.machine import allow_descriptors
 from loadtests import clients as crowd
 from loadtests import curve as curves
 from loadtests import soak as soaking
@@ -20,7 +21,7 @@ from loadtests.console import milliseconds, say, show, wait, write
 from loadtests.corpus import Corpus
 from loadtests.mix import SHARES, Mix
 from loadtests.report import write_curve
-from loadtests.service import allow_descriptors, running
+from loadtests.service import running
 from loadtests.users.environment import Told
 from loadtests.users.faces import save_faces
 from loadtests.users.shapes import OVERLOAD, SHAPES

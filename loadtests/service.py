@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,8 +12,8 @@ from typing import Final
 
 import psutil
 
-from awarenet.errors import StartupError
 from benchmarks.contenders.service import serve as serve_triton
+from benchmarks.gateway import Gateway, start_gateway
 
 _SHARED_MEMORY: Final = Path("/dev/shm")
 
@@ -25,28 +22,16 @@ SETTINGS: Final = {"REQUESTS_PER_MINUTE": "1e9", "REQUESTS_BURST": "1000000000",
 
 
 @dataclass(frozen=True)
-class Service:
+class Service(Gateway):
     """A running gateway and its Triton.
 
     Attributes:
-        url: Of the gateway.
-        key: Its API key.
-        gateway: Its process id.
         grpc_url: Of Triton.
         triton: Process id of what minds Triton.
     """
 
-    url: str
-    key: str
-    gateway: int
     grpc_url: str
     triton: int
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port of the gateway."""
-        host, port = self.url.removeprefix("http://").split(":")
-        return host, int(port)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -73,9 +58,9 @@ class Footprint:
     @classmethod
     def of(cls, service: Service) -> Footprint:
         """Looks now."""
-        gateway = psutil.Process(service.gateway)
+        gateway = psutil.Process(service.pid)
         own = gateway.memory_info().rss / 2**20
-        below = sum(_memory(child) for root in (service.gateway, service.triton) for child in _below(root))
+        below = sum(_memory(child) for root in (service.pid, service.triton) for child in _below(root))
         return cls(own, own + below, gateway.num_fds(), shared_memory_mb())
 
 
@@ -102,41 +87,9 @@ def running(repository: Path, *, triton: tuple[str, int] | None = None, **settin
             started = stack.enter_context(serve_triton(repository))
             triton = started.grpc_url, started.pid
         state = stack.enter_context(tempfile.TemporaryDirectory())
-        command = [sys.executable, "-m", "gateway", "serve", "--port", "0", "--server", triton[0]]
-        command += ["--model-repository", str(repository), "--state-folder", f"{state}/state"]
-        environment = os.environ | {f"AWARENET_{name}": value for name, value in SETTINGS.items()}
-        environment |= {f"AWARENET_{name.upper()}": str(value) for name, value in settings.items()}
-        process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment))
-        stack.callback(process.terminate)
-        assert process.stdout is not None
-        lines = dict(line.split(maxsplit=1) for _, line in zip(range(2), process.stdout, strict=False))
-        if "key" not in lines:
-            raise StartupError("load: the gateway did not start; its message is above")
-        yield Service(lines["gateway"].strip(), lines["key"].strip(), process.pid, *triton)
-
-
-def allow_descriptors(wanted: int) -> int:
-    """Raises the limit of open files of this process, and of those that it starts.
-
-    Args:
-        wanted: How many are needed.
-
-    Returns:
-        The limit now.
-
-    Raises:
-        StartupError: The system does not allow as many.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= wanted:
-        return soft
-    if hard < wanted:
-        raise StartupError(
-            f"load: {wanted:,} open files are needed and {hard:,} are allowed; "
-            f"raise the hard limit (`ulimit -Hn {wanted}` as root) or take fewer clients"
-        )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return wanted
+        given = SETTINGS | {name.upper(): str(value) for name, value in settings.items()}
+        gateway = stack.enter_context(start_gateway(triton[0], repository, Path(state) / "state", **given))
+        yield Service(gateway.url, gateway.key, gateway.pid, *triton)
 
 
 def _below(pid: int) -> list[psutil.Process]:

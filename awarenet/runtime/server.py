@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from awarenet.addresses import local_address
 from awarenet.errors import StartupError
 from awarenet.repository import ModelRepository
 from awarenet.runtime.control import Control
@@ -16,8 +17,6 @@ from awarenet.runtime.installation import Installation, Target
 from awarenet.runtime.process import TritonProcess
 from awarenet.runtime.supervisor import Supervisor
 from awarenet.stages import STAGES
-
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class TritonServer:
@@ -142,8 +141,7 @@ class TritonServer:
         self.stop()
 
     def _address(self, which: int) -> str:
-        host = _LOOPBACK.get(self._host, self._host)
-        return f"[{host}]:{self._ports[which]}" if ":" in host else f"{host}:{self._ports[which]}"
+        return local_address(self._host, self._ports[which])
 
     def _options(self, target: Target) -> list[str]:
         http, grpc, metrics = self._ports

@@ -9,6 +9,7 @@ import typer
 
 from awarenet.repository import ModelRepository
 from awarenet.stages import NETWORKS
+from benchmarks.machine import allow_descriptors
 from loadtests import curve as curves
 from loadtests.capacity import demands as measuring
 from loadtests.capacity.autoscaler import Autoscaler, Replica, spike
@@ -19,7 +20,7 @@ from loadtests.capacity.validation import compare
 from loadtests.console import read, say, show, wait, write
 from loadtests.corpus import Corpus
 from loadtests.mix import SHARES, Mix
-from loadtests.service import allow_descriptors, running
+from loadtests.service import running
 
 app = typer.Typer(help="How large the service must be.", no_args_is_help=True)
 

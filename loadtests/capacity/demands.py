@@ -196,8 +196,8 @@ def _spent(service: Service) -> dict[str, float]:
     """Processor seconds of every part so far."""
     spent = dict.fromkeys(("gateway", "workers", "triton", "router", *STAGES, "driver"), 0.0)
     spent["driver"] = time.process_time()
-    spent["gateway"] = _seconds(psutil.Process(service.gateway))
-    for process in psutil.Process(service.gateway).children(recursive=True):
+    spent["gateway"] = _seconds(psutil.Process(service.pid))
+    for process in psutil.Process(service.pid).children(recursive=True):
         spent["workers"] += _seconds(process)
     for process in psutil.Process(service.triton).children(recursive=True):
         command = " ".join(process.cmdline())
