@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from tests.listening import listening
 
 ISSUER = "https://id.example.org/realms/news"
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -59,14 +60,8 @@ def jwk(key: Any, kid: str, algorithm: str) -> dict[str, Any]:
 def published() -> Iterator[Endpoint]:
     """An endpoint until the end of the block."""
     running = Endpoint()
-    thread = threading.Thread(target=running.server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with listening(running.server):
         yield running
-    finally:
-        running.server.shutdown()
-        thread.join()
-        running.server.server_close()
 
 
 def claims(**changes: Any) -> dict[str, Any]:

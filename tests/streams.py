@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.listening import listening
+
 Pixels = NDArray[np.uint8]
 Send = Callable[[Callable[[bytes], object]], None]
 """Writes a body, piece by piece, with the function that it is given; the connection ends when it returns."""
@@ -109,8 +111,9 @@ def http_stream(
         def handle_error(self, request: object, client_address: object) -> None:
             pass
 
-    with _served(Server(("127.0.0.1", 0), Handler)) as port:
-        yield f"http://127.0.0.1:{port}/live"
+    server = Server(("127.0.0.1", 0), Handler)
+    with listening(server):
+        yield f"http://127.0.0.1:{server.server_address[1]}/live"
 
 
 @contextlib.contextmanager
@@ -156,17 +159,6 @@ def rtsp_camera(data: bytes, gap_s: float) -> Iterator[str]:
         daemon_threads = True
         allow_reuse_address = True
 
-    with _served(Server(("127.0.0.1", 0), Handler)) as port:
-        yield f"rtsp://user:secret@127.0.0.1:{port}/camera"
-
-
-@contextlib.contextmanager
-def _served(server: socketserver.TCPServer) -> Iterator[int]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    server = Server(("127.0.0.1", 0), Handler)
+    with listening(server):
+        yield f"rtsp://user:secret@127.0.0.1:{server.server_address[1]}/camera"

@@ -8,7 +8,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +21,7 @@ from awarenet_client import AsyncClient, Client, ClientError, DeadlineExceeded, 
 
 from awarenet.runtime.server import TritonServer
 from tests import tiny_repository as tiny
+from tests.listening import listening
 
 REAL = tiny.paint(tiny.SURELY_REAL)
 
@@ -106,14 +106,8 @@ class Handler(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def answering(*answers: tuple[int, str]) -> Iterator[Answers]:
     server = Answers(*answers)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with listening(server):
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture(scope="module")

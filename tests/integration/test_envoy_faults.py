@@ -21,6 +21,7 @@ import pytest
 from gateway.problems import MEDIA_TYPE
 from tests.envoy import CHART, Certificate, Envoy, edge, endpoint, everything, raw
 from tests.integration.test_gateway import problem
+from tests.listening import listening
 from tests.serving import eventually
 
 
@@ -90,15 +91,11 @@ class Backend:
 def backend() -> Iterator[Backend]:
     """A server until the end of the block."""
     started = Backend()
-    thread = threading.Thread(target=started.server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield started
-    finally:
-        started.release.set()
-        started.server.shutdown()
-        thread.join()
-        started.server.server_close()
+    with listening(started.server):
+        try:
+            yield started
+        finally:
+            started.release.set()
 
 
 @contextmanager

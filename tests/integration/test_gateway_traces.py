@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from awarenet.runtime.server import TritonServer
 from gateway.workers import Task, Tracing
 from tests.gateway import Gateway, running
 from tests.integration.test_gateway import finished, other
+from tests.listening import listening
 from tests.samples import astronaut, save_clip
 from tests.serving import eventually
 
@@ -69,14 +69,8 @@ class Collector:
 def collecting() -> Iterator[Collector]:
     """A collector until the end of the block."""
     collector = Collector()
-    thread = threading.Thread(target=collector.server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with listening(collector.server):
         yield collector
-    finally:
-        collector.server.shutdown()
-        thread.join()
-        collector.server.server_close()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +16,7 @@ from awarenet.runtime.server import TritonServer
 from gateway.webhooks import verify
 from tests.credentials import ROOT_PEM, signed
 from tests.gateway import Gateway, running
+from tests.listening import listening
 from tests.samples import astronaut, save, save_clip
 from tests.serving import eventually
 
@@ -68,9 +68,8 @@ def receiver() -> Iterator[Receiver]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     noted.url = f"http://127.0.0.1:{server.server_port}/hook"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield noted
-    server.shutdown()
+    with listening(server):
+        yield noted
 
 
 def begin(client: httpx.Client, content: bytes, url: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from awarenet.models import archive, sources
 from awarenet.models.fetch import fetch
 from awarenet.policy import file_sha256
 from awarenet.repository import ModelRepository, repository_files, write_manifest
+from tests.listening import listening
 from tests.serving import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -314,13 +315,12 @@ class _Answer(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def web() -> Iterator[Web]:
-    with Web() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.hold.clear()
-        server.shutdown()
-        thread.join()
+    server = Web()
+    with listening(server):
+        try:
+            yield server
+        finally:
+            server.hold.clear()
 
 
 def packed(folder: Path, *, zst: bool = True, extra: tarfile.TarInfo | None = None) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from gateway.provenance import ContentCredentials, CredentialAction, CredentialR
 from gateway.vault import LocalMasterKeys, Vault
 from tests import samples
 from tests.credentials import ROOT_PEM, SIGNER_KEY, certificate, signed, signer
+from tests.listening import listening
 
 JPEG = Format("picture", "JPEG")
 
@@ -128,16 +128,10 @@ def test_credentials_that_lie_elsewhere_are_not_fetched(plain: bytes) -> None:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Trap)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with listening(server):
         content = signed(plain, remote=f"http://127.0.0.1:{server.server_port}/manifest.c2pa")
         assert read(content) == ContentCredentials("remote")
         assert asked == []
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_a_file_over_the_limit_is_not_looked_at(credentialed: bytes) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -113,16 +112,11 @@ def test_no_text_gets_in_or_breaks_anything(text: str) -> None:
 
 
 def test_where_a_token_says_that_its_key_lies_is_not_looked_at(verifier: TokenVerifier, endpoint: Endpoint) -> None:
-    trap = Endpoint()
-    trap.publish(jwk(OTHER, "rsa", "RS256"))
-    thread = threading.Thread(target=trap.server.serve_forever, args=(0.02,))
-    thread.start()
-    forged = token(OTHER, headers={"jku": trap.url, "x5u": trap.url, "jwk": jwk(OTHER, "rsa", "RS256")})
-    with pytest.raises(Unauthorised):
-        verifier.authenticate(forged)
-    trap.server.shutdown()
-    thread.join()
-    trap.server.server_close()
+    with published() as trap:
+        trap.publish(jwk(OTHER, "rsa", "RS256"))
+        forged = token(OTHER, headers={"jku": trap.url, "x5u": trap.url, "jwk": jwk(OTHER, "rsa", "RS256")})
+        with pytest.raises(Unauthorised):
+            verifier.authenticate(forged)
     assert (trap.asked, endpoint.asked) == (0, 1)
 
 
