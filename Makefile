@@ -80,12 +80,15 @@ prometheus: ## get Prometheus and Alertmanager from Debian or Ubuntu, where they
 	@for tool in $(PROMETHEUS_TOOLS); do command -v $$tool >/dev/null || test -x $(PROMETHEUS)/usr/bin/$$tool || missing=1; done; \
 	if test -n "$${missing-}"; then $(MAKE) --no-print-directory $(PROMETHEUS)/stamp || echo "make: without Prometheus its tests are skipped" >&2; fi
 
-# Unpacked and not installed: it needs no root, starts no daemon, and `make clean` removes it.
+# Unpacked and not installed: it starts no daemon, and `make clean` removes it. But Debian's Alertmanager reads its
+# templates at one place alone, where root puts them; without root its tests are skipped.
 $(PROMETHEUS)/stamp:
 	mkdir -p $(PROMETHEUS)/lists/partial $(PROMETHEUS)/cache/archives/partial
 	if command -v apt-get >/dev/null; then cd $(PROMETHEUS) && \
 		apt-get $(APT_HERE) -qq update && apt-get $(APT_HERE) -qq download prometheus prometheus-alertmanager && \
-		for package in *.deb; do dpkg-deb --extract $$package .; done && touch stamp; \
+		for package in *.deb; do dpkg-deb --extract $$package .; done && \
+		if test "$$(id -u)" = 0; then mkdir -p /usr/share/prometheus && cp -R usr/share/prometheus/alertmanager /usr/share/prometheus; fi && \
+		touch stamp; \
 	else echo "make: no apt-get here; put Prometheus and Alertmanager on PATH, or their tests are skipped" >&2; fi
 
 observe: $(VENV)/gateway.stamp prometheus ## Prometheus and Alertmanager beside a running `make serve`; prints their addresses
