@@ -109,9 +109,9 @@ train: export MALLOC_TRIM_THRESHOLD_ = 17179869184
 train: $(VENV)/dev.stamp ## train every stage on the open faces under DATA into RUN (MINUTES a stage)
 	test -d $(RUN)/crops || $(BIN)/python -m training crop $(DATA)/manifest_images.csv $(DATA) $(RUN)/crops --subset open/
 	test -f $(RUN)/crops/reconstructions.npy || $(BIN)/python -m training reconstruct $(RUN)/crops
-	$(BIN)/python -m training train training/configs/fast_filter.yaml $(RUN)/crops $(RUN) --minutes $(MINUTES)
-	for stage in efficientnet genconvit; do $(BIN)/python -m training train training/configs/$$stage.yaml \
-		$(RUN)/crops $(RUN) --minutes $(MINUTES) --teacher $(RUN)/fast_filter; done
+	$(BIN)/python -m training train training/configs/efficientnet.yaml $(RUN)/crops $(RUN) --minutes $(MINUTES)
+	for stage in fast_filter genconvit; do $(BIN)/python -m training train training/configs/$$stage.yaml \
+		$(RUN)/crops $(RUN) --minutes $(MINUTES) --teacher $(RUN)/efficientnet; done
 
 models: $(VENV)/dev.stamp ## calibrate, stack and export RUN into model_repository/
 	$(BIN)/python -m training finish $(RUN) --crops $(RUN)/crops

@@ -7,14 +7,12 @@ every score moves, so that real faces are called fake at a threshold that was ch
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +25,7 @@ from awarenet.runtime.choice import open_runtime
 from awarenet.stages import FEATURES
 from benchmarks import machine
 from training.forgeries.blending import compress
+from training.forgeries.video_codec import h264
 
 SEED: Final = 17
 
@@ -41,7 +40,7 @@ def alterations() -> dict[str, Alteration]:
     for quality in (90, 70, 50, 30, 20):
         found[f"JPEG quality {quality}"] = partial(compress, quality=quality)
     for rate in (23, 32, 40):
-        found[f"H.264 rate factor {rate}"] = _h264(rate)
+        found[f"H.264 rate factor {rate}"] = partial(h264, rate_factor=rate)
     for side in (192, 128, 96, 64):
         found[f"face crop of {side} px"] = _small(side)
     for sigma in (1.0, 2.0):
@@ -63,21 +62,6 @@ def _grey(face: Image) -> Image:
 
 def _levels(values: NDArray[Any]) -> Image:
     return np.clip(values + 0.5, 0, 255).astype(np.uint8)
-
-
-def _h264(rate: int) -> Alteration:
-    def alter(face: Image) -> Image:
-        stream = io.BytesIO()
-        with av.open(stream, "w", "mp4") as container:
-            video = container.add_stream("libx264", 25, options={"crf": str(rate)})
-            video.height, video.width, video.pix_fmt = face.shape[0], face.shape[1], "yuv420p"
-            frame = av.VideoFrame.from_ndarray(face, "rgb24")
-            container.mux([*video.encode(frame), *video.encode()])
-        stream.seek(0)
-        with av.open(stream) as container:
-            return np.asarray(next(container.decode(video=0)).to_ndarray(format="rgb24"), np.uint8)
-
-    return alter
 
 
 def _small(side: int) -> Alteration:

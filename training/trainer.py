@@ -35,7 +35,7 @@ from awarenet.evaluation.metrics import auc, bootstrap_interval
 from awarenet.policy import file_sha256
 from training import networks
 from training.crops import CropCache
-from training.hints import Hints, load_teacher
+from training.distillation import Distillation, Recipe, load_teacher
 from training.loader import Batch, Schedule, TrainingPairs, training_batches, validation_pairs
 from training.networks.stage_network import StageNetwork
 
@@ -58,7 +58,7 @@ class TrainConfig:
         weight_decay: AdamW's.
         clip: Largest gradient norm.
         mask_weight: Weight of the mask head's loss.
-        hint_weight: Weight of the distance from a teacher's features, where there is a teacher.
+        distillation: What a teacher has to say, where there is one.
         average: Decay per step of the moving average of the weights, which is what is kept.
         precision: Lightning Fabric's name for it, e.g. `32-true` or `bf16-mixed`.
         schedule: What is shown when.
@@ -73,7 +73,7 @@ class TrainConfig:
     weight_decay: float = 0.02
     clip: float = 2.0
     mask_weight: float = 2.0
-    hint_weight: float = 1.0
+    distillation: Recipe = field(default_factory=Recipe)
     average: float = 0.995
     precision: str = "bf16-mixed"
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=4000))
@@ -89,7 +89,8 @@ class TrainConfig:
         """
         try:
             raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-            return cls(**{**raw, "schedule": Schedule(**raw["schedule"])})
+            parts = {"schedule": Schedule(**raw["schedule"]), "distillation": Recipe(**raw.get("distillation", {}))}
+            return cls(**{**raw, **parts})
         except (OSError, TypeError, KeyError, yaml.YAMLError) as error:
             raise DataError(f"training: {path} is not a training configuration ({error})") from error
 
@@ -115,7 +116,7 @@ def train(  # noqa: C901  (a trainer reads top to bottom)
             `<stage>.safetensors` and `<stage>.json`.
         minutes: Wall-clock budget; replaces the schedule's length by what the measured step rate allows.
         init: Weights (`.safetensors`) to start from.
-        teacher: A saved stage (path without suffix) whose features are hints for this one.
+        teacher: A saved stage (path without suffix) to learn from.
         development: Crop cache that is reported on at the end and never selected on.
         workers: Processes that make batches.
         checkpoint_every: Steps between checkpoints.
@@ -144,14 +145,14 @@ def train(  # noqa: C901  (a trainer reads top to bottom)
         log.info("%.1f minutes allow %d steps", minutes, schedule.steps)
 
     average = copy.deepcopy(bare).to(fabric.device).eval().requires_grad_(False)
-    bare_hints = None if teacher is None else Hints(load_teacher(teacher).to(fabric.device), bare)
-    groups = parameter_groups(bare, config.weight_decay) + parameter_groups(bare_hints, 0.0)
+    distance = None if teacher is None else Distillation(load_teacher(teacher), bare, config.distillation)
+    groups = parameter_groups(bare, config.weight_decay) + parameter_groups(distance, 0.0)
     # Fused: one call for all tensors; on CPU the loop over them would cost a fifth of a step.
     network, optimizer = fabric.setup(bare, torch.optim.AdamW(groups, lr=config.learning_rate, fused=True))
     modules: dict[str, Any] = {"network": network, "optimizer": optimizer}
-    hints = None if bare_hints is None else fabric.setup_module(bare_hints)
-    if hints is not None:
-        modules["hints"] = hints
+    distillation = None if distance is None else fabric.setup_module(distance)
+    if distillation is not None:
+        modules["distillation"] = distillation
     if checkpoint.exists():
         rest = fabric.load(checkpoint, modules)
         average.load_state_dict(rest["average"])
@@ -176,8 +177,9 @@ def train(  # noqa: C901  (a trainer reads top to bottom)
             network.train()
             outputs = network(batch.faces)
             losses = losses_of(outputs, batch, config.mask_weight)
-            if hints is not None:
-                losses["hint"] = config.hint_weight * hints(batch.faces, outputs["features"])
+            if distillation is not None:
+                losses["classify"] = (1 - config.distillation.soft) * losses["classify"]
+                losses |= distillation(batch.faces, outputs)
             fabric.backward(torch.stack(list(losses.values())).sum())
             norm = fabric.clip_gradients(network, optimizer, max_norm=config.clip, error_if_nonfinite=False)
             if norm is not None and not torch.isfinite(norm):
@@ -486,7 +488,7 @@ def command(
         run: Folder of the run.
         minutes: Wall-clock budget instead of the configuration's number of steps.
         init: Weights to start from.
-        teacher: Saved stage, without suffix, to take hints from, e.g. `runs/first/fast_filter`.
+        teacher: Saved stage, without suffix, to learn from, e.g. `runs/first/efficientnet`.
         development: Crop cache to report on at the end, never selected on.
         workers: Processes that make batches.
     """

@@ -15,6 +15,7 @@ from training.forgeries import KINDS, Degradation, forge
 from training.forgeries.blending import self_blend
 from training.forgeries.masks import REFERENCE, blend_mask, fit_reference
 from training.forgeries.upsampling import decode
+from training.forgeries.video_codec import h264
 
 SQUARE, POINTS = tiny_crops.face()
 FACE, LANDMARKS = cut(SQUARE, POINTS)
@@ -94,7 +95,19 @@ def test_a_picture_without_saturation_is_its_luma() -> None:
 
 def test_easy_pairs_are_not_compressed_or_rescaled() -> None:
     drawn = [Degradation.draw(np.random.default_rng(seed), 0.0) for seed in range(60)]
-    assert all(d.quality is None and d.scale == 1 and not d.blur and not d.noise for d in drawn)
+    assert all(d.quality is d.rate_factor is None and d.scale == 1 and not d.blur and not d.noise for d in drawn)
+
+
+def test_a_video_codec_costs_more_the_higher_its_rate_factor() -> None:
+    losses = [np.abs(h264(FACE, rate).astype(int) - FACE).mean() for rate in (18, 28, 40)]
+    assert 0 < losses[0] < losses[1] < losses[2] < 20
+    np.testing.assert_array_equal(h264(FACE, 28), h264(FACE, 28))
+
+
+def test_some_pictures_were_part_of_a_video() -> None:
+    drawn = [Degradation.draw(np.random.default_rng(seed), 1.0) for seed in range(100)]
+    share = np.mean([d.rate_factor is not None for d in drawn])
+    assert 0.15 < share < 0.45
 
 
 def test_the_same_state_gives_the_same_pair() -> None:

