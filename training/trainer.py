@@ -37,6 +37,7 @@ from training import networks
 from training.crops import CropCache
 from training.distillation import Distillation, Recipe, load_teacher
 from training.loader import Batch, Schedule, TrainingPairs, training_batches, validation_pairs
+from training.networks import imagenet
 from training.networks.stage_network import StageNetwork
 
 log = logging.getLogger(__name__)
@@ -216,6 +217,7 @@ def train(  # noqa: C901  (a trainer reads top to bottom)
             "network": config.network,
             "temperature": None,
             "training": {**dataclasses.asdict(config), "schedule": dataclasses.asdict(schedule)},
+            "pretrained": pretrained(config, init),
             "teacher": teacher.name if teacher else None,
             "earlier_runs": earlier_runs(init),
             "metrics": figures,
@@ -236,6 +238,17 @@ def earlier_runs(init: Path | None) -> list[dict[str, Any]]:
         "pairs": note.get("metrics", {}).get("pairs"),
     }
     return [*note.get("earlier_runs", []), last]
+
+
+def pretrained(config: TrainConfig, init: Path | None) -> str | None:
+    """Whose weights the first of a chain of runs started from; None for our own, from scratch."""
+    if init is not None:
+        path = init.with_suffix(".json")
+        found: str | None = json.loads(path.read_text(encoding="utf-8")).get("pretrained") if path.is_file() else None
+        return found
+    if config.network.get("pretrained") == "never":
+        return None
+    return imagenet.provenance(config.network.get("architecture", ""))
 
 
 def report(

