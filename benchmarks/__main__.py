@@ -157,6 +157,27 @@ def robustness(
 
 
 @app.command()
+def adversarial(
+    crops: Annotated[Path, typer.Option(help="Crop cache with a validation split.")],
+    faces: Annotated[int, typer.Option(min=2, help="Real faces to look at; as many forgeries.")] = 40,
+    weights: Annotated[Path, typer.Option(help="Weights of the stages.", file_okay=False)] = Path("training/weights"),
+    in_process: InProcess = False,
+    server: Server = None,
+    model_repository: Repository = DEFAULT_REPOSITORY,
+    out: Annotated[Path, typer.Option(help="Where the result is written.")] = Path("build/adversarial.json"),
+) -> None:
+    """Measures how little it takes to mislead a stage, and the cascade by it, for who has the weights."""
+    from benchmarks import adversarial as bench
+
+    with _reported(out) as write, Console(stderr=True).status("starting") as status:
+        result = bench.measure(
+            crops, model_repository, weights, faces=faces, server=server, in_process=in_process, say=status.update
+        )
+        write(result)
+        bench.show(result, Console())
+
+
+@app.command()
 def connections(
     http: Annotated[int, typer.Option(min=0, help="Idle HTTP connections.")] = 10_000,
     streams: Annotated[int, typer.Option(min=0, help="WebSockets.")] = 2_000,

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from awarenet.errors import DataError
 from awarenet.evaluation.metrics import auc, bootstrap_interval
+from awarenet.runtime import Runtime
 from awarenet.runtime.choice import open_runtime
 from awarenet.stages import FEATURES
 from benchmarks import machine
+from benchmarks.clean_pairs import CleanPairs
 from training.forgeries.blending import compress
 from training.forgeries.video_codec import h264
 
@@ -103,32 +104,18 @@ def measure(
     Raises:
         DataError: The crop cache holds no people for validation.
     """
-    from training.crops import CropCache
-    from training.loader import make_pair
-
-    cache = CropCache.open(crops)
-    rows = np.random.default_rng(SEED).permutation(cache.rows("validation", 0))[:faces]
-    if not len(rows):
-        raise DataError(f"robustness: {crops} has no real faces in its validation split; give another crop cache")
-    made = [make_pair(cache, int(row), np.random.default_rng([SEED, row]), degrade=False) for row in rows]
-    pictures = [pair.real for pair in made] + [pair.fake for pair in made]
-    labels = np.repeat([0, 1], len(made))
-    groups = np.tile(cache.table["group"].iloc[rows].to_numpy(), 2)
+    pairs = CleanPairs.of(crops, faces, SEED)
     results: dict[str, Any] = {}
     with closing(open_runtime(server, in_process, repository)) as runtime:
         policy = runtime.policy
         for name, alter in alterations().items():
             say(name)
-            altered = np.stack([alter(picture) for picture in pictures])
-            decisions = [runtime.score(altered[at : at + 16]) for at in range(0, len(altered), 16)]
-            probability = np.concatenate([one.probability for one in decisions]).ravel()
-            evidence = np.concatenate([one.evidence for one in decisions])
-            logit = evidence[:, FEATURES.index("fast_filter_logit")]
-            results[name] = figures(labels, probability, logit, groups, policy.decide_at)
+            altered = np.stack([alter(face) for face in pairs.faces])
+            results[name] = figures(pairs, *score(runtime, altered), policy.decide_at)
     return {
         "alterations": results,
-        "pairs": len(made),
-        "people": len(set(groups)),
+        "pairs": len(pairs.faces) // 2,
+        "people": len(set(pairs.groups)),
         "decide_at": policy.decide_at,
         "seed": SEED,
         "machine": machine.describe(),
@@ -137,23 +124,26 @@ def measure(
     }
 
 
+def score(runtime: Runtime, faces: Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """P(fake) of the cascade and logit of the fast filter, `[N]` each, of faces, uint8 `[N, 256, 256, 3]`."""
+    decisions = [runtime.score(faces[at : at + 16]) for at in range(0, len(faces), 16)]
+    evidence = np.concatenate([one.evidence for one in decisions])
+    return np.concatenate([one.probability for one in decisions]), evidence[:, FEATURES.index("fast_filter_logit")]
+
+
 def figures(
-    label: NDArray[np.int64],
-    probability: NDArray[np.float64],
-    logit: NDArray[np.float64],
-    group: NDArray[Any],
-    decide_at: float,
+    pairs: CleanPairs, probability: NDArray[np.float32], logit: NDArray[np.float32], decide_at: float
 ) -> dict[str, Any]:
     """The figures of one alteration.
 
     Args:
-        label: 0 real, 1 fake, `[N]`.
+        pairs: What was altered.
         probability: P(fake) of the cascade, `[N]`.
         logit: Of the fast filter, `[N]`.
-        group: The person, `[N]`.
         decide_at: Probability from which a face is called fake.
     """
-    low, high = bootstrap_interval(auc, label, probability, group)
+    label = pairs.labels
+    low, high = bootstrap_interval(auc, label, probability, pairs.groups)
     called = probability >= decide_at
     return {
         "auc": auc(label, probability),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.clean_pairs import CleanPairs
 from benchmarks.robustness import alterations, figures
 from tests.samples import face
 
@@ -29,8 +30,10 @@ def test_stronger_compression_loses_more() -> None:
 
 def test_moved_scores_and_lost_rankings_are_told_apart() -> None:
     label, group = np.repeat([0, 1], 20), np.tile(np.arange(20), 2)
-    apart = np.where(label == 1, 0.9, 0.7)
-    moved = figures(label, apart, apart, group, 0.5)
+    pairs = CleanPairs(np.zeros((40, 1, 1, 3), np.uint8), label, group)
+    apart = np.where(label == 1, 0.9, 0.7).astype(np.float32)
+    moved = figures(pairs, apart, apart, 0.5)
     assert moved["auc"] == 1 and moved["false_positive_rate"] == 1 and moved["true_positive_rate"] == 1
-    lost = figures(label, np.full(40, 0.4), np.full(40, 0.4), group, 0.5)
+    level = np.full(40, 0.4, np.float32)
+    lost = figures(pairs, level, level, 0.5)
     assert lost["auc"] == 0.5 and lost["false_positive_rate"] == lost["true_positive_rate"] == 0
