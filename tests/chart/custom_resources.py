@@ -79,7 +79,6 @@ _SCALED_OBJECT = _closed(
 )
 
 _ENDPOINT = _closed({"port": _TEXT, "path": _TEXT, "interval": _DURATION})
-_NAMESPACES = _closed({"matchNames": _list(_TEXT)})
 _RULE = {
     "type": "object",
     "additionalProperties": False,
@@ -131,7 +130,6 @@ SCHEMAS: dict[str, Schema] = {
         _closed(
             {
                 "selector": _SELECTOR,
-                "namespaceSelector": _NAMESPACES,
                 "targetLabels": _list(_TEXT),
                 "endpoints": _list(_ENDPOINT),
             }
@@ -141,7 +139,6 @@ SCHEMAS: dict[str, Schema] = {
         _closed(
             {
                 "selector": _SELECTOR,
-                "namespaceSelector": _NAMESPACES,
                 "podTargetLabels": _list(_TEXT),
                 "podMetricsEndpoints": _list(_ENDPOINT),
             }

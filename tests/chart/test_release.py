@@ -58,7 +58,7 @@ def weights(manifests: Manifests) -> dict[str, int]:
 def test_no_gateway_ever_asks_two_versions_of_the_models() -> None:
     manifests = render("default", SLOTS)
     assert [server_of(manifests, slot) for slot in ("blue", "green")] == [
-        f"grpc://demo-awarenet-triton-{slot}.{NAMESPACE}.svc:8001" for slot in ("blue", "green")
+        f"grpc://demo-awarenet-triton-{slot}:8001" for slot in ("blue", "green")
     ]
     fetched = {
         item["metadata"]["name"]: containers(item["spec"]["template"]["spec"])[0]["args"]
@@ -276,6 +276,11 @@ def test_the_band_of_the_autoscaler_as_prometheus_computes_it(
     assert checked.returncode == 0, checked.stdout + checked.stderr
     done = subprocess.run([promtool, "test", "rules", "test.yaml"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("profile", ["default", *PROFILES])
+def test_every_object_names_the_chart_that_it_comes_from(profile: str) -> None:
+    assert {item["metadata"]["labels"]["helm.sh/chart"] for item in render(profile)} == {f"awarenet-{__version__}"}
 
 
 def test_the_readme_is_what_the_values_say() -> None:

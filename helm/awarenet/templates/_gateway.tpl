@@ -26,9 +26,10 @@ drain_timeout_s: {{ int $values.lifecycle.gatewayDrainSeconds }}
 log_json: true
 {{- end -}}
 
-{{/* Name under which the Triton pods of a slot are found: every address, not one of them. */}}
+{{/* Name under which the Triton pods of a slot are found: every address, not one of them. Without a namespace, so that it
+     is that of the pod wherever Kustomize puts it. */}}
 {{- define "awarenet.tritonHost" -}}
-{{ include "awarenet.slotName" (dict "root" .root "component" "triton" "slot" .slot) }}.{{ .root.Release.Namespace }}.svc
+{{ include "awarenet.slotName" (dict "root" .root "component" "triton" "slot" .slot) }}
 {{- end -}}
 
 {{/* Bytes of a quantity in Mi or Gi. */}}
