@@ -240,6 +240,7 @@ def external(profile: str) -> set[tuple[str, str]]:
     slots = [slot for slot in values["models"]["slots"].values() if slot["enabled"]]
     claims = [values["state"]["existingClaim"], values["models"]["plans"]["claim"], *(slot["claim"] for slot in slots)]
     secrets = [values["models"]["fetchSecret"], values["ingress"]["tlsSecret"], *values["images"]["pullSecrets"]]
+    secrets.append(values["envoy"]["tls"]["secret"])
     if not values["secrets"]["external"]["enabled"]:
         secrets.append(values["secrets"]["name"])
     accounts = [values[component]["serviceAccount"]["name"] for component in ("gateway", "triton")]

@@ -16,6 +16,9 @@ server: grpc://{{ include "awarenet.tritonHost" . }}:{{ int $values.triton.ports
 shadow_server: grpc://{{ include "awarenet.tritonHost" (merge (dict "slot" $next) .) }}:{{ int $values.triton.ports.grpc }}
 shadow_share: {{ $values.models.shadow.share }}
 {{- end }}
+{{- if or $values.ingress.enabled $values.httpRoute.enabled $values.envoy.enabled }}
+proxies: {{ toJson $values.gateway.proxies }}
+{{- end }}
 state_folder: /var/lib/awarenet
 workers: {{ int $values.gateway.workers }}
 queue: {{ int $values.gateway.queue }}
