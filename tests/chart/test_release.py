@@ -23,6 +23,7 @@ from tests.chart.rendering import (
     RELEASE,
     ROOT,
     Manifests,
+    all_values,
     containers,
     environment,
     merged,
@@ -287,6 +288,16 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_are(tmp_path: Path) -> N
     dashboard = named(manifests, "ConfigMap", "demo-awarenet-dashboard-service")
     assert dashboard["data"] == {"service.json": DASHBOARD}
     assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
+@pytest.mark.parametrize("profile", [one for one in PROFILES if all_values(one)["monitoring"]["monitor"] != "none"])
+def test_metrics_are_read_as_often_as_on_one_machine(profile: str) -> None:
+    beside = yaml.safe_load((ROOT / "monitoring" / "prometheus.yaml").read_text(encoding="utf-8"))["global"]
+    monitors = of_kind(render(profile), "ServiceMonitor", "PodMonitor")
+    endpoints = [
+        one for item in monitors for key in ("endpoints", "podMetricsEndpoints") for one in item["spec"].get(key, [])
+    ]
+    assert {one["interval"] for one in endpoints} == {beside["scrape_interval"]}
 
 
 def test_every_rule_file_and_dashboard_of_the_repository_is_installed() -> None:
