@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import secrets
 import socket
@@ -15,13 +16,15 @@ import structlog
 from awarenet.errors import AwareNetError, Cancelled, DeadlineExceeded, LeaseLost, Unavailable
 from gateway.auditing import Auditor
 from gateway.identity import Principal
-from gateway.jobs import Lease
+from gateway.jobs import Lease, Waiting
 from gateway.stores import Retention, Stores
 from gateway.timing import within
 
 _IDLE_S: Final = 0.5
 _TROUBLE_S: Final = 2.0
 _TIDY_S: Final = 60.0
+_LOOK_S: Final = 2.0
+"""With the two seconds between scrapes (monitoring/prometheus.yaml) what is shown is less than five seconds old."""
 _BEATS: Final = 4
 """Heartbeats in the time of a lease."""
 
@@ -83,16 +86,21 @@ class JobRunner:
         self._changed = asyncio.Event()
         self._ending = False
         self._progress: dict[str, float] = {}
+        self._waiting: dict[str, Waiting] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._attempts: dict[asyncio.Task[None], str] = {}
 
     def start(self) -> None:
         """Begins to work."""
-        self._tasks = [asyncio.create_task(self._work()), asyncio.create_task(self._tidy())]
+        self._tasks = [asyncio.create_task(work()) for work in (self._work, self._tidy, self._look)]
 
     def arrived(self) -> None:
         """Says that there is a new job here; others are found by looking now and then."""
         self._changed.set()
+
+    def waiting(self, kind: str) -> Waiting:
+        """What waited of a kind a moment ago, on all gateways together; not a number where nobody knows."""
+        return self._waiting.get(kind, Waiting(math.nan, math.nan))
 
     def stop(self) -> None:
         """Takes no more jobs."""
@@ -212,3 +220,12 @@ class JobRunner:
             except AwareNetError as error:
                 _log.warning("tidying up failed", reason=str(error))
             await asyncio.sleep(_TIDY_S)
+
+    async def _look(self) -> None:
+        """Sees what waits, so that whoever reads the metrics waits for no database."""
+        while True:
+            try:
+                self._waiting = {kind: await asyncio.to_thread(self._store.waiting, kind) for kind in self._works}
+            except AwareNetError:
+                self._waiting = {}
+            await asyncio.sleep(_LOOK_S)

@@ -24,6 +24,7 @@ from gateway.clip_work import ClipWork
 from gateway.edge import Edge
 from gateway.identity import RateLimiter, TokenIssuer, TokenVerifier
 from gateway.job_runner import JobRunner
+from gateway.jobs import CLIP
 from gateway.leakage import LeakageCheck
 from gateway.lifecycle import Lifecycle
 from gateway.metrics import Metrics
@@ -179,6 +180,13 @@ def _assemble(
     metrics.watch("worker_deaths", "Workers that ended unasked", lambda: pool.deaths + clip_pool.deaths)
     metrics.watch("in_flight", "Requests under way", lambda: lifecycle.in_flight)
     metrics.watch("in_flight_limit", "Requests that may be under way", lambda: lifecycle.limit)
+    runner = JobRunner(stores, Retention(finished_s=settings.job_keep_s), [clip_work, webhook_work], audit)
+    metrics.watch("clips_waiting", "Clips that wait, on all gateways together", lambda: runner.waiting(CLIP).jobs)
+    metrics.watch(
+        "clips_waiting_seconds",
+        "Seconds for which the first of them could have been begun",
+        lambda: runner.waiting(CLIP).seconds,
+    )
     metrics.watch_space("state", "the state folder", settings.state_folder)
     metrics.watch_space("shared_memory", "shared memory", Path("/dev/shm"))
     return Services(
@@ -200,7 +208,7 @@ def _assemble(
         audit=audit,
         streams=Streams(settings.streams, settings.stream_resume_s),
         jobs=stores.jobs,
-        job_runner=JobRunner(stores, Retention(finished_s=settings.job_keep_s), [clip_work, webhook_work], audit),
+        job_runner=runner,
         clip_pool=clip_pool,
         webhooks=webhook_work,
         vault=stores.vault,

@@ -149,6 +149,19 @@ def _service() -> builder.Dashboard:
                     (f"sum(awarenet_gateway_streams{{{_HERE}}})", "streams"),
                 ),
                 lines(
+                    "Clips that wait",
+                    "Jobs that nobody has begun; all gateways work on one queue.",
+                    "short",
+                    (f"max(awarenet_gateway_clips_waiting{{{_HERE}}})", "waiting"),
+                ),
+                lines(
+                    "Longest wait of a clip",
+                    "For how long the next clip could have been begun; somebody is told at ten minutes.",
+                    "s",
+                    (f"max(awarenet_gateway_clips_waiting_seconds{{{_HERE}}})", "waits"),
+                    limit=600,
+                ),
+                lines(
                     "Steps of a picture, p95",
                     "Decoding, finding faces, scoring: seconds in a worker.",
                     "s",
@@ -563,7 +576,8 @@ def _slo() -> builder.Dashboard:
                     "By severity.",
                     "short",
                     (
-                        'sum by (severity) (ALERTS{alertstate="firing", service="awarenet"}) or vector(0)',
+                        'sum by (severity) (ALERTS{alertstate="firing", service="awarenet", severity!="none"}) '
+                        "or vector(0)",
                         "{{severity}}",
                     ),
                 ),

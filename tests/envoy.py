@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import json
-import shutil
 import socket
 import ssl
 import subprocess
@@ -30,33 +29,16 @@ from tests.serving import eventually
 CHART = Path(__file__).parents[1] / "helm" / "awarenet"
 BINARY = Path(sys.prefix) / "bin" / "envoy"
 
-_STAND_IN = """\
-apiVersion: v2
-name: awarenet
-version: 0.0.0
-"""
-_NAMES = """\
-{{- define "awarenet.fullname" -}}{{ .Release.Name }}{{- end }}
-{{- define "awarenet.labels" -}}app.kubernetes.io/instance: {{ .Release.Name }}{{- end }}
-"""
 
-
-def manifests(folder: Path, values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def manifests(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What the chart makes of the edge, by kind.
 
     Args:
-        folder: An empty folder, for the files of the edge as a chart of their own.
         values: Values under `envoy`.
     """
-    shutil.copytree(CHART / "files", folder / "files")
-    (folder / "templates").mkdir()
-    shutil.copy(CHART / "templates" / "envoy.yaml", folder / "templates")
-    (folder / "templates" / "_names.tpl").write_text(_NAMES)
-    (folder / "Chart.yaml").write_text(_STAND_IN)
-    shutil.copy(CHART / "values.yaml", folder / "values.yaml")
-    with Chart.load(folder) as chart:
+    with Chart.load(CHART) as chart:
         rendered = chart.render({"envoy": {"enabled": True, **values}}, name="edge", namespace="default")
-    documents = yaml.safe_load_all(rendered["awarenet/templates/envoy.yaml"])
+    documents = yaml.safe_load_all(rendered["awarenet/templates/edge/envoy.yaml"])
     return {document["kind"]: document for document in documents if document}
 
 
@@ -197,7 +179,7 @@ def configure(folder: Path, certificate: Certificate, **values: Any) -> tuple[Pa
     ports = {name: free_port() for name in ("https", "triton", "probe", "admin")}
     tls = {"secret": "edge", "folder": str(certificate.folder)}
     given = {"bindAddress": "127.0.0.1", "tls": tls, "ports": ports, **values}
-    data = manifests(folder / "chart", given)["ConfigMap"]["data"]
+    data = manifests(given)["ConfigMap"]["data"]
     (folder / "envoy.yaml").write_text(data["envoy.yaml"])
     (certificate.folder.parent / "certificate.yaml").write_text(data["certificate.yaml"])
     return folder / "envoy.yaml", ports

@@ -24,7 +24,7 @@ from awarenet.errors import (
     Unavailable,
 )
 from gateway.database import Database
-from gateway.jobs import Job, JobLimits, JobState, JobStore, Lease, NewJob
+from gateway.jobs import Job, JobLimits, JobState, JobStore, Lease, NewJob, Waiting
 from tests.stores import Clock, NotedMedia
 
 CLIP = ("clip",)
@@ -123,6 +123,19 @@ def followed(database: Database, media: NotedMedia) -> JobStore:
 
 def follows(store: JobStore) -> list[dict[str, Any]]:
     return [job.request for job in store.find("anna", kind="webhook")]
+
+
+def test_what_waits_is_counted_by_kind_and_for_how_long_it_could_have_been_begun(store: JobStore, clock: Clock) -> None:
+    assert store.waiting("clip") == Waiting(0, 0)
+    for kind in ("clip", "clip", "webhook"):
+        store.enqueue("anna", new(kind=kind))
+        clock.now += 5
+    assert (store.waiting("clip"), store.waiting("webhook")) == (Waiting(2, 15), Waiting(1, 5))
+    first = claimed(store)
+    assert store.waiting("clip") == Waiting(1, 10), "what is under way does not wait"
+    store.complete(claimed(store), {})
+    store.fail(first, ServiceError("away"))
+    assert store.waiting("clip") == Waiting(1, 0), "it waits, and is not due yet"
 
 
 def test_saying_the_result_twice_is_saying_it_once(followed: JobStore) -> None:

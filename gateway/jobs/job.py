@@ -105,6 +105,19 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """What waits of one kind.
+
+    Attributes:
+        jobs: How many jobs.
+        seconds: For how long the first of them could have been begun; 0 where none could.
+    """
+
+    jobs: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Lease:
     """A worker's right to one job, until it runs out.
 

@@ -32,7 +32,7 @@ from awarenet.errors import (
     Unavailable,
 )
 from gateway.database import Database
-from gateway.jobs.job import Job, JobState, Lease, NewJob
+from gateway.jobs.job import Job, JobState, Lease, NewJob, Waiting
 from gateway.schema import JOBS
 
 _OPEN: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
@@ -205,6 +205,13 @@ class JobStore:
         with self._database.reading() as connection:
             counted = connection.execute(select(JOBS.c.state, func.count()).group_by(JOBS.c.state)).all()
         return dict.fromkeys(JobState, 0) | {JobState(state): count for state, count in counted}
+
+    def waiting(self, kind: str) -> Waiting:
+        """What waits of a kind, whichever gateway took it in."""
+        queued = and_(JOBS.c.state == JobState.QUEUED.value, JOBS.c.kind == kind)
+        with self._database.reading() as connection:
+            jobs, due = connection.execute(select(func.count(), func.min(JOBS.c.due)).where(queued)).one()
+            return Waiting(jobs, 0.0 if due is None else max(0.0, self._database.now(connection) - due))
 
     # What workers do.
 

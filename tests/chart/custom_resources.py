@@ -1,4 +1,4 @@
-"""The parts of custom resources that the chart uses, as JSON schemas: no package for Python has their definitions."""
+"""The parts of custom resources that the chart and `k8s/` use, as JSON schemas."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ def _list(item: Schema) -> Schema:
     return {"type": "array", "minItems": 1, "items": item}
 
 
-def _resource(spec: Schema) -> Schema:
-    metadata = _closed({"name": _TEXT, "namespace": _TEXT, "labels": _LABELS, "annotations": _LABELS}, "annotations")
+def _resource(spec: Schema, *optional: str) -> Schema:
+    fields = {"name": _TEXT, "namespace": _TEXT, "labels": _LABELS, "annotations": _LABELS}
+    metadata = _closed(fields, "annotations", *optional)
     return _closed({"apiVersion": _TEXT, "kind": _TEXT, "metadata": metadata, "spec": spec})
 
 
@@ -79,7 +80,6 @@ _SCALED_OBJECT = _closed(
 )
 
 _ENDPOINT = _closed({"port": _TEXT, "path": _TEXT, "interval": _DURATION})
-_NAMESPACES = _closed({"matchNames": _list(_TEXT)})
 _RULE = {
     "type": "object",
     "additionalProperties": False,
@@ -125,13 +125,116 @@ _ROUTE = _closed(
     "hostnames",
 )
 
+_FREE: Schema = {"type": "object"}
+"""Values of the chart, which have a schema of their own."""
+_YES: Schema = {"type": "boolean"}
+
+_SYNC_POLICY = _closed(
+    {
+        "automated": _closed({"prune": _YES, "selfHeal": _YES}),
+        "syncOptions": _list({"type": "string", "pattern": "^[A-Z][A-Za-z]+=(true|false)$"}),
+        "retry": _closed(
+            {
+                "limit": _COUNT,
+                "backoff": _closed({"duration": _DURATION, "factor": _COUNT, "maxDuration": _DURATION}),
+            }
+        ),
+    },
+    "automated",
+)
+_APPLICATION = _closed(
+    {
+        "project": _TEXT,
+        "source": _closed(
+            {
+                "repoURL": _TEXT,
+                "targetRevision": _TEXT,
+                "path": _TEXT,
+                "helm": _closed(
+                    {
+                        "releaseName": _TEXT,
+                        "valueFiles": _list(_TEXT),
+                        "valuesObject": _FREE,
+                        "parameters": _list(_closed({"name": _TEXT, "value": _TEXT})),
+                    },
+                    "parameters",
+                ),
+            }
+        ),
+        "destination": {
+            **_closed({"server": _TEXT, "name": _TEXT, "namespace": _TEXT}, "server", "name"),
+            "oneOf": [{"required": ["server"]}, {"required": ["name"]}],
+        },
+        "syncPolicy": _SYNC_POLICY,
+        "revisionHistoryLimit": _COUNT,
+    },
+    "revisionHistoryLimit",
+)
+_STEP = _closed(
+    {
+        "matchExpressions": _list(
+            _closed({"key": _TEXT, "operator": {"enum": ["In", "NotIn"]}, "values": _list(_TEXT)})
+        ),
+        "maxUpdate": {"type": ["integer", "string"]},
+    },
+    "maxUpdate",
+)
+_APPLICATION_SET = _closed(
+    {
+        "goTemplate": {"const": True},
+        "goTemplateOptions": _list(_TEXT),
+        "generators": _list(_closed({"list": _closed({"elements": _list(_LABELS)})})),
+        "strategy": _closed({"type": {"const": "RollingSync"}, "rollingSync": _closed({"steps": _list(_STEP)})}),
+        "template": _closed({"metadata": _closed({"name": _TEXT, "labels": _LABELS}), "spec": _APPLICATION}),
+    }
+)
+
+_CHART_SOURCE = _closed(
+    {
+        "interval": _DURATION,
+        "url": {"type": "string", "pattern": "^oci://"},
+        "ref": _closed(dict.fromkeys(("semver", "tag", "digest"), _TEXT), "semver", "tag", "digest"),
+        "layerSelector": _closed({"mediaType": _TEXT, "operation": {"enum": ["extract", "copy"]}}),
+        "verify": _closed({"provider": {"enum": ["cosign", "notation"]}, "secretRef": _closed({"name": _TEXT})}),
+    }
+)
+_HELM_RELEASE = _closed(
+    {
+        "interval": _DURATION,
+        "timeout": _DURATION,
+        "releaseName": {**_TEXT, "maxLength": 53},
+        "chartRef": _closed({"kind": {"enum": ["OCIRepository", "HelmChart", "ExternalArtifact"]}, "name": _TEXT}),
+        "maxHistory": _COUNT,
+        "install": _closed({"remediation": _closed({"retries": {"type": "integer"}})}),
+        "upgrade": _closed(
+            {
+                "cleanupOnFail": _YES,
+                "remediation": _closed(
+                    {
+                        "retries": {"type": "integer"},
+                        "strategy": {"enum": ["rollback", "uninstall"]},
+                        "remediateLastFailure": _YES,
+                    }
+                ),
+            }
+        ),
+        "rollback": _closed({"cleanupOnFail": _YES}),
+        "test": _closed({"enable": _YES, "ignoreFailures": _YES}),
+        "driftDetection": _closed({"mode": {"enum": ["enabled", "warn", "disabled"]}}),
+        "values": _FREE,
+    }
+)
+
 SCHEMAS: dict[str, Schema] = {
+    "argoproj.io/v1alpha1 Application": _resource(_APPLICATION, "labels"),
+    "argoproj.io/v1alpha1 ApplicationSet": _resource(_APPLICATION_SET, "labels"),
+    "source.toolkit.fluxcd.io/v1 OCIRepository": _resource(_CHART_SOURCE, "labels"),
+    "helm.toolkit.fluxcd.io/v2 HelmRelease": _resource(_HELM_RELEASE, "labels"),
     "keda.sh/v1alpha1 ScaledObject": _resource(_SCALED_OBJECT),
     "monitoring.coreos.com/v1 ServiceMonitor": _resource(
         _closed(
             {
                 "selector": _SELECTOR,
-                "namespaceSelector": _NAMESPACES,
                 "targetLabels": _list(_TEXT),
                 "endpoints": _list(_ENDPOINT),
             }
@@ -141,7 +244,6 @@ SCHEMAS: dict[str, Schema] = {
         _closed(
             {
                 "selector": _SELECTOR,
-                "namespaceSelector": _NAMESPACES,
                 "podTargetLabels": _list(_TEXT),
                 "podMetricsEndpoints": _list(_ENDPOINT),
             }

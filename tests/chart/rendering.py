@@ -69,16 +69,23 @@ def merged(*layers: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def render(profile: str = "default", *changes: dict[str, Any]) -> Manifests:
+def render(
+    profile: str = "default", *changes: dict[str, Any], release: str = RELEASE, namespace: str = NAMESPACE
+) -> Manifests:
     """The objects of a release, notes left out."""
-    return [copy.deepcopy(item) for item in _rendered(json.dumps(merged(values_of(profile), *changes)))]
+    values = json.dumps(merged(values_of(profile), *changes))
+    return [copy.deepcopy(item) for item in _rendered(values, release, namespace)]
 
 
 @cache
-def _rendered(values: str) -> tuple[Manifest, ...]:
-    files = _chart().render(json.loads(values), name=RELEASE, namespace=NAMESPACE)
-    texts = [text for path, text in sorted(files.items()) if path.endswith(".yaml")]
-    return tuple(item for text in texts for item in yaml.load_all(text, _Loader) if item)
+def _rendered(values: str, release: str, namespace: str) -> tuple[Manifest, ...]:
+    files = _chart().render(json.loads(values), name=release, namespace=namespace)
+    return tuple(item for path, text in sorted(files.items()) if path.endswith(".yaml") for item in objects(text))
+
+
+def objects(text: str) -> Manifests:
+    """The objects in a stream of YAML."""
+    return [item for item in yaml.load_all(text, _Loader) if item]
 
 
 def notes(profile: str = "default") -> str:

@@ -157,7 +157,7 @@ def no_token_is_mounted(manifests: Manifests) -> Iterator[str]:
 
 @rule
 def objects_say_whose_they_are(manifests: Manifests) -> Iterator[str]:
-    wanted = {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/managed-by", "helm.sh/chart"}
+    wanted = {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/managed-by"}
     seen = set()
     for item in manifests:
         identity = (item["kind"], item["metadata"]["name"])

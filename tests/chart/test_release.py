@@ -23,6 +23,7 @@ from tests.chart.rendering import (
     RELEASE,
     ROOT,
     Manifests,
+    all_values,
     containers,
     environment,
     merged,
@@ -58,7 +59,7 @@ def weights(manifests: Manifests) -> dict[str, int]:
 def test_no_gateway_ever_asks_two_versions_of_the_models() -> None:
     manifests = render("default", SLOTS)
     assert [server_of(manifests, slot) for slot in ("blue", "green")] == [
-        f"grpc://demo-awarenet-triton-{slot}.{NAMESPACE}.svc:8001" for slot in ("blue", "green")
+        f"grpc://demo-awarenet-triton-{slot}:8001" for slot in ("blue", "green")
     ]
     fetched = {
         item["metadata"]["name"]: containers(item["spec"]["template"]["spec"])[0]["args"]
@@ -139,11 +140,22 @@ APART: set[Flow] = {
     ("ingress", "triton", "scrapers-to-triton", frozenset({8002})),
 }
 STORE: set[Flow] = {("egress", "triton", "triton-to-model-store", frozenset({443}))}
+EDGE: set[Flow] = {
+    ("ingress", "envoy", "callers-to-envoy", frozenset({8443})),
+    ("ingress", "envoy", "scrapers-to-envoy", frozenset({9902})),
+    ("egress", "envoy", "envoy-to-gateway", frozenset({8080})),
+    ("ingress", "gateway", "gateway-from-envoy", frozenset({8080})),
+    ("egress", "gateway", "gateway-to-envoy", frozenset({8001})),
+    ("ingress", "envoy", "envoy-from-gateway", frozenset({8001})),
+    ("egress", "envoy", "envoy-to-triton", frozenset({8001})),
+    ("ingress", "triton", "triton-from-envoy", frozenset({8001})),
+}
 FLOWS: dict[str, set[Flow]] = {
     "default": COMMON | DATABASE | APART,
     "cpu": COMMON | DATABASE | APART,
     "gpu-cloud": COMMON | DATABASE | APART | STORE,
-    "air-gapped": COMMON | DATABASE | APART,
+    "air-gapped": (COMMON | DATABASE | APART | EDGE)
+    - {("ingress", "gateway", "callers-to-gateway", frozenset({8080}))},
     "multi-tenant": COMMON | DATABASE | APART | STORE | {("egress", "gateway", "gateway-to-outside", frozenset({443}))},
     "edge-jetson": COMMON | {("ingress", "gateway", "scrapers-to-gateway", frozenset({8080, 8002}))},
 }
@@ -152,6 +164,57 @@ FLOWS: dict[str, set[Flow]] = {
 @pytest.mark.parametrize("profile", ["default", *PROFILES])
 def test_exactly_the_named_flows_are_open(profile: str) -> None:
     assert flows(render(profile)) == FLOWS[profile]
+
+
+def test_an_edge_asks_its_issuer_and_nobody_else_for_keys() -> None:
+    tokens = {"issuer": "https://id.example", "audience": "a", "keysUrl": "https://id.example/keys"}
+    before, after = flows(render("air-gapped")), flows(render("air-gapped", nested("envoy.jwt", tokens)))
+    assert after - before == {("egress", "envoy", "envoy-to-issuer", frozenset({443}))}
+
+
+@pytest.mark.parametrize(
+    ("changes", "believed"),
+    [
+        ({}, False),
+        ({"ingress": {"enabled": True, "hosts": ["a.example"]}}, True),
+        (ROUTE, True),
+        ({"envoy": {"enabled": True, "tls": {"secret": "edge"}}}, True),
+    ],
+    ids=["nothing", "ingress", "route", "edge"],
+)
+def test_forwarded_addresses_are_believed_of_what_is_in_front_alone(changes: dict[str, Any], believed: bool) -> None:
+    manifests = render("default", changes, nested("gateway.proxies", ["10.1.0.0/16"]))
+    (gateway,) = named(manifests, "Deployment", "demo-awarenet-gateway-blue")["spec"]["template"]["spec"]["containers"]
+    assert environment(gateway).get("AWARENET_PROXIES") == ('["10.1.0.0/16"]' if believed else None)
+
+
+def test_an_edge_starts_anew_with_another_configuration() -> None:
+    def checksum(**changes: Any) -> str:
+        pod = named(render("air-gapped", {"envoy": changes}), "Deployment", "demo-awarenet-envoy")["spec"]["template"]
+        return str(pod["metadata"]["annotations"]["checksum/config"])
+
+    assert checksum() == checksum(replicas=5)
+    folder = {"secret": "a", "folder": "/elsewhere/tls"}
+    assert len({checksum(), checksum(limits={"headers": 50}), checksum(tls=folder)}) == 3
+
+
+def test_the_edge_balances_over_the_addresses_of_the_live_slot() -> None:
+    manifests = render("air-gapped")
+    config = yaml.safe_load(named(manifests, "ConfigMap", "demo-awarenet-envoy")["data"]["envoy.yaml"])
+    called = {
+        (address["address"], address["port_value"])
+        for cluster in config["static_resources"]["clusters"]
+        for group in cluster["load_assignment"]["endpoints"]
+        for one in group["lb_endpoints"]
+        for address in [one["endpoint"]["address"]["socket_address"]]
+    }
+    headless = {
+        (item["metadata"]["name"], port["port"])
+        for item in of_kind(manifests, "Service")
+        if item["metadata"]["name"].endswith("-headless")
+        for port in item["spec"]["ports"]
+    }
+    assert called == headless | {("127.0.0.1", 9901)}
 
 
 def test_nothing_of_an_air_gapped_release_may_call_an_address_outside() -> None:
@@ -227,6 +290,16 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_are(tmp_path: Path) -> N
     assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
 
 
+@pytest.mark.parametrize("profile", [one for one in PROFILES if all_values(one)["monitoring"]["monitor"] != "none"])
+def test_metrics_are_read_as_often_as_on_one_machine(profile: str) -> None:
+    beside = yaml.safe_load((ROOT / "monitoring" / "prometheus.yaml").read_text(encoding="utf-8"))["global"]
+    monitors = of_kind(render(profile), "ServiceMonitor", "PodMonitor")
+    endpoints = [
+        one for item in monitors for key in ("endpoints", "podMetricsEndpoints") for one in item["spec"].get(key, [])
+    ]
+    assert {one["interval"] for one in endpoints} == {beside["scrape_interval"]}
+
+
 def test_every_rule_file_and_dashboard_of_the_repository_is_installed() -> None:
     manifests = render("default", {"monitoring": {"rules": True, "dashboards": {"enabled": True}}})
     assert len(of_kind(manifests, "PrometheusRule")) == len(list((ROOT / "monitoring" / "rules").glob("*.yaml")))
@@ -276,6 +349,11 @@ def test_the_band_of_the_autoscaler_as_prometheus_computes_it(
     assert checked.returncode == 0, checked.stdout + checked.stderr
     done = subprocess.run([promtool, "test", "rules", "test.yaml"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("profile", ["default", *PROFILES])
+def test_every_object_names_the_chart_that_it_comes_from(profile: str) -> None:
+    assert {item["metadata"]["labels"]["helm.sh/chart"] for item in render(profile)} == {f"awarenet-{__version__}"}
 
 
 def test_the_readme_is_what_the_values_say() -> None:

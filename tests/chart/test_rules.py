@@ -129,7 +129,7 @@ CONTROLS: list[tuple[str, str, Break]] = [
     ("ports_line_up", "cpu", lambda m: argument(m, "--grpc-port=8001", "--grpc-port=9001")),
     ("ports_line_up", "cpu", lambda m: argument(m, "--host=0.0.0.0", "--host=127.0.0.1")),
     ("ports_line_up", "cpu", lambda m: variable(m, "AWARENET_PORT", "9000")),
-    ("ports_line_up", "cpu", lambda m: variable(m, "AWARENET_SERVER", "grpc://demo-awarenet-triton-red.ns.svc:8001")),
+    ("ports_line_up", "cpu", lambda m: variable(m, "AWARENET_SERVER", "grpc://demo-awarenet-triton-red:8001")),
     ("ports_line_up", "edge-jetson", lambda m: variable(m, "AWARENET_SERVER", "grpc://127.0.0.1:8009")),
     ("ports_line_up", "cpu", lambda m: container(m, "triton")["livenessProbe"]["httpGet"].update(port="http")),
     ("ports_line_up", "cpu", lambda m: first(m, "ServiceMonitor")["spec"]["endpoints"][0].update(port="metric")),
@@ -240,6 +240,7 @@ def external(profile: str) -> set[tuple[str, str]]:
     slots = [slot for slot in values["models"]["slots"].values() if slot["enabled"]]
     claims = [values["state"]["existingClaim"], values["models"]["plans"]["claim"], *(slot["claim"] for slot in slots)]
     secrets = [values["models"]["fetchSecret"], values["ingress"]["tlsSecret"], *values["images"]["pullSecrets"]]
+    secrets.append(values["envoy"]["tls"]["secret"])
     if not values["secrets"]["external"]["enabled"]:
         secrets.append(values["secrets"]["name"])
     accounts = [values[component]["serviceAccount"]["name"] for component in ("gateway", "triton")]

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import copy
-import functools
-from collections.abc import Iterator
 from typing import Any
 
 import helm_python
 import jsonschema
-import kubernetes_validate
 import pytest
-from kubernetes_validate import utils
 
-from tests.chart.custom_resources import SCHEMAS
-from tests.chart.rendering import CHART, PROFILES, Manifest, all_values, merged, named, nested, render, values_of
-
-MINORS = ("1.30", "1.34", "1.37")
-"""The oldest that the chart takes (Chart.yaml), one between, and the newest that there are schemas of."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def schemas_are_read_once() -> Iterator[None]:
-    """The library parses megabytes of definitions anew for each object."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(utils, "schema_contents", functools.cache(utils.schema_contents))
-        yield
+from tests.chart.rendering import CHART, PROFILES, all_values, merged, named, nested, render, values_of
+from tests.chart.schemas import MINORS, check
 
 
 @pytest.mark.parametrize("profile", ["default", *PROFILES])
@@ -33,18 +18,6 @@ def test_the_chart_lints(profile: str) -> None:
     report = helm_python.lint(CHART, values_of(profile), strict=True, kube_version="v1.34.0")
     assert report["errors"] == []
     assert [message for message in report["messages"] if message["severity"] > 1] == []
-
-
-def check(item: Manifest, minor: str) -> None:
-    """Holds an object against the schema of its kind.
-
-    Raises:
-        jsonschema.ValidationError: It breaks it.
-    """
-    if item["apiVersion"].split("/")[0] in {key.split("/")[0] for key in SCHEMAS}:
-        jsonschema.validate(item, SCHEMAS[f"{item['apiVersion']} {item['kind']}"])
-    else:
-        kubernetes_validate.validate(item, minor, strict=True)
 
 
 @pytest.mark.parametrize("minor", MINORS)
@@ -94,6 +67,14 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("a setting that the chart owns", nested("gateway.settings.port", 9000), "propertyName 'port'"),
     ("a setting in another spelling", nested("gateway.settings.logLevel", "debug"), "propertyName 'logLevel'"),
     ("a GPU resource that is none", nested("triton.gpu.resource", "amd.com/gpu"), "/triton/gpu/resource"),
+    ("a proxy that is no network", nested("gateway.proxies", ["ingress.svc"]), "/gateway/proxies"),
+    ("proxies in another place", nested("gateway.settings.proxies", ["10.0.0.0/8"]), "propertyName 'proxies'"),
+    ("an edge without a certificate", nested("envoy.enabled", True), "/envoy/tls/secret"),
+    (
+        "an edge for a Triton that nobody else reaches",
+        merged({"layout": "pair"}, nested("envoy", {"enabled": True, "tls": {"secret": "edge"}})),
+        "envoy.ports.triton",
+    ),
     ("an Ingress without a host", nested("ingress.enabled", True), "/ingress/hosts"),
     ("a route without a Gateway", nested("httpRoute.enabled", True), "/httpRoute/parentRefs"),
     ("an ExternalSecret without a store", nested("secrets.external.enabled", True), "/secrets/external/storeName"),

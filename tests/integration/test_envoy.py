@@ -102,10 +102,10 @@ def test_envoy_accepts_the_configuration_as_it_ships(tmp_path: Path) -> None:
     assert "eprecated" not in done.stderr
 
 
-def test_the_words_of_its_errors_are_those_of_the_gateway(tmp_path: Path) -> None:
+def test_the_words_of_its_errors_are_those_of_the_gateway() -> None:
     ours = {code: (kind.status, (kind.__doc__ or "").splitlines()[0]) for code, kind in kinds().items()}
     assert problems.BodyTooLarge.code in ours
-    config = manifests(tmp_path / "chart", {"tls": {"secret": "edge"}})["ConfigMap"]["data"]["envoy.yaml"]
+    config = manifests({"tls": {"secret": "edge"}})["ConfigMap"]["data"]["envoy.yaml"]
     said = [
         line.split(":", 1)[1].strip() for line in config.splitlines() if line.strip().startswith(("title:", "code:"))
     ]
@@ -124,15 +124,13 @@ def test_the_words_of_its_errors_are_those_of_the_gateway(tmp_path: Path) -> Non
         ({"tls": {"secret": "x"}, "jwt": {"issuer": "i", "keysUrl": "https://id.example/k"}}, "audience"),
     ],
 )
-def test_values_that_make_no_sense_are_refused_with_their_names(
-    tmp_path: Path, values: dict[str, Any], message: str
-) -> None:
+def test_values_that_make_no_sense_are_refused_with_their_names(values: dict[str, Any], message: str) -> None:
     with pytest.raises(Exception, match=message):
-        manifests(tmp_path / "chart", values)
+        manifests(values)
 
 
-def test_its_pod_is_restricted_and_ends_after_its_drain(tmp_path: Path) -> None:
-    made = manifests(tmp_path / "chart", {"tls": {"secret": "edge"}})
+def test_its_pod_is_restricted_and_ends_after_its_drain() -> None:
+    made = manifests({"tls": {"secret": "edge"}})
     pod = made["Deployment"]["spec"]["template"]["spec"]
     container = pod["containers"][0]
     assert pod["securityContext"]["runAsNonRoot"] and pod["automountServiceAccountToken"] is False
@@ -140,7 +138,9 @@ def test_its_pod_is_restricted_and_ends_after_its_drain(tmp_path: Path) -> None:
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
         "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
     }
     notice, most = map(int, container["lifecycle"]["preStop"]["exec"]["command"][-2:])
     assert pod["terminationGracePeriodSeconds"] > notice + most

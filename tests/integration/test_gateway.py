@@ -361,6 +361,7 @@ def test_metrics_say_what_happened_and_nothing_about_whom(gateway: Gateway, clie
         "awarenet_gateway_face_px_bucket",
         "awarenet_gateway_face_sharpness_bucket",
         "awarenet_gateway_queue 0.0",
+        "awarenet_gateway_clips_waiting 0.0",
         "awarenet_gateway_workers 1.0",
     ):
         assert line in text

@@ -16,6 +16,9 @@ server: grpc://{{ include "awarenet.tritonHost" . }}:{{ int $values.triton.ports
 shadow_server: grpc://{{ include "awarenet.tritonHost" (merge (dict "slot" $next) .) }}:{{ int $values.triton.ports.grpc }}
 shadow_share: {{ $values.models.shadow.share }}
 {{- end }}
+{{- if or $values.ingress.enabled $values.httpRoute.enabled $values.envoy.enabled }}
+proxies: {{ toJson $values.gateway.proxies }}
+{{- end }}
 state_folder: /var/lib/awarenet
 workers: {{ int $values.gateway.workers }}
 queue: {{ int $values.gateway.queue }}
@@ -26,9 +29,10 @@ drain_timeout_s: {{ int $values.lifecycle.gatewayDrainSeconds }}
 log_json: true
 {{- end -}}
 
-{{/* Name under which the Triton pods of a slot are found: every address, not one of them. */}}
+{{/* Name under which the Triton pods of a slot are found: every address, not one of them. Without a namespace, so that it
+     is that of the pod wherever Kustomize puts it. */}}
 {{- define "awarenet.tritonHost" -}}
-{{ include "awarenet.slotName" (dict "root" .root "component" "triton" "slot" .slot) }}.{{ .root.Release.Namespace }}.svc
+{{ include "awarenet.slotName" (dict "root" .root "component" "triton" "slot" .slot) }}
 {{- end -}}
 
 {{/* Bytes of a quantity in Mi or Gi. */}}

@@ -1,0 +1,1 @@
+"""The service as plain Kustomize, made from the Helm chart."""
