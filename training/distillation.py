@@ -39,7 +39,7 @@ class Distillation(nn.Module):
 
     Args:
         teacher: The teacher; it is not trained.
-        student: The student; both must have features of the same stride.
+        student: The student.
         recipe: Weights and temperature.
     """
 
@@ -70,10 +70,12 @@ class Distillation(nn.Module):
             temperature = self.recipe.temperature
             # A teacher of several branches speaks with their mean.
             probability = (taught["logit"].float().mean(1, keepdim=True) / temperature).sigmoid()
+        # A student that looks at a smaller picture has a coarser grid.
+        features = functional.interpolate(self.project(outputs["features"]).float(), wanted.shape[2:], mode="bilinear")
         logit = outputs["logit"].float()
         soft = functional.binary_cross_entropy_with_logits(logit / temperature, probability.expand_as(logit))
         return {
-            "hint": self.recipe.hint * functional.mse_loss(self.project(outputs["features"]).float(), wanted),
+            "hint": self.recipe.hint * functional.mse_loss(features, wanted),
             # Gradients shrink with the square of the temperature (Hinton et al. 2015, section 2.1).
             "soft": self.recipe.soft * temperature**2 * soft,
         }
