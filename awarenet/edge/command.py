@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -20,15 +21,17 @@ from awarenet.edge.folder import WatchedFolder
 from awarenet.edge.journal import Journal, boot_id
 from awarenet.edge.memory import limits_within, resident_bytes
 from awarenet.edge.outbox import DEFAULT_BYTES, Outbox
-from awarenet.edge.pulse import Heart, Pulse, check_now, notify
+from awarenet.edge.pulse import Heart, Pulse, check_now, end_running, is_running, notify
 from awarenet.edge.runner import Device, follow, keep_up
 from awarenet.edge.self_test import SelfTest, known_answer
 from awarenet.edge.sender import TOKEN_VARIABLE, Sender, token_from_environment
-from awarenet.errors import AwareNetError, InvalidInput
+from awarenet.edge.updates import Updates, prove, survive
+from awarenet.errors import AwareNetError, InvalidInput, Unavailable
 from awarenet.face_engines import create_detector
 from awarenet.options import BAD_USAGE, SOME_FAILED, FaceEngine, Frames, Repository, RouteChoice
+from awarenet.repository import ModelRepository
 from awarenet.runtime.choice import DEFAULT_REPOSITORY
-from awarenet.runtime.golden import TOLERANCE
+from awarenet.runtime.engines import ENGINES, EngineName
 from awarenet.runtime.inprocess import InProcessRuntime
 from awarenet.video.live import LiveConfiguration, LiveDetector, LiveSession
 from awarenet.video.source_address import Address
@@ -75,6 +78,7 @@ def run(
     queue_mb: Annotated[int, typer.Option(min=1, help="Most megabytes of events that wait.")] = DEFAULT_BYTES >> 20,
     device: Annotated[str, typer.Option(help="Name of this device [its host name].")] = "",
     state: State = Path(),
+    engine: Annotated[EngineName, typer.Option(help="What runs the networks.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, max=4, help="Processor threads for the models.")] = 1,
     memory: Annotated[
         int, typer.Option(min=128, help="Most megabytes of this process: larger media is refused.")
@@ -107,8 +111,10 @@ def run(
             stack.callback(database.close)
             outbox = Outbox(database, queue_mb << 20) if send else None
             sender = Sender(outbox, send, token=token_from_environment()) if outbox and send else None
+            updates = Updates(model_repository)
+            survive(updates.start)
             expected = known_answer(model_repository)
-            runtime = InProcessRuntime(model_repository, threads=threads)
+            runtime = InProcessRuntime(model_repository, threads=threads, engine=ENGINES[engine])
             stack.callback(runtime.close)
             faces = create_detector(face_engine)
             limits = limits_within(memory << 20, resident_bytes())
@@ -119,8 +125,8 @@ def run(
         if sender:
             stack.enter_context(sender)
         journal = Journal(device or socket.gethostname(), out, outbox, sender)
-        self_test = SelfTest(runtime, expected, TOLERANCE["embedded"], test_every)
-        looked_at = Device(source, journal, heart, self_test, outbox)
+        self_test = SelfTest(runtime, expected, ENGINES[engine].tolerance, test_every)
+        looked_at = Device(source, journal, heart, self_test, outbox, partial(survive, updates.confirm))
         stream: LiveSource | None = None
         notify("READY=1")
         try:
@@ -151,6 +157,54 @@ def run(
 
 
 @app.command()
+def update(
+    source: Annotated[
+        str, typer.Argument(help="The new models, as of `awarenet models fetch`: a folder, an archive...")
+    ],
+    model_repository: Annotated[
+        Path, typer.Option(help="The link to the models in use; made where it does not exist.")
+    ],
+    state: State = Path(),
+    patience: Annotated[
+        float, typer.Option(min=1, help="Seconds in which the new models must prove themselves.")
+    ] = 180.0,
+) -> None:
+    """Brings new models, or leaves everything as it was.
+
+    They are verified and run before they come into use. Then `awarenet edge run` is ended, and must be started anew by
+    whoever minds it; when it is not well in time, the models before come back. Where it does not run, its next starts
+    prove the new models. Exit code 0 when the new models stay, 1 when not.
+    """
+    pulses = _volatile(_kept(state))
+    updates = Updates(model_repository)
+    with _told("edge update"):
+        repository = updates.update(source)
+        words = f"models {repository.policy.model_version}, policy {repository.policy.version}"
+        if updates.trial is None:
+            deliver("edge update", f"{model_repository}: {words}\n")
+        elif not is_running(pulses):
+            deliver("edge update", f"{model_repository}: {words}, on trial until the next start\n")
+        elif prove(updates, pulses, patience):
+            now = ModelRepository.open(model_repository).policy.version
+            if now != repository.policy.version:
+                raise Unavailable(f"{model_repository}: the new models did not come to life, those before are back")
+            deliver("edge update", f"{model_repository}: {words}, proved\n")
+        else:
+            raise Unavailable(f"{model_repository}: not well within {patience:g} s, the models before are back")
+
+
+@app.command()
+def rollback(
+    model_repository: Annotated[Path, typer.Option(help="The link to the models in use.")], state: State = Path()
+) -> None:
+    """Goes back to the models before the last update, and has `awarenet edge run` start anew."""
+    with _told("edge rollback"):
+        repository = Updates(model_repository).rollback()
+        end_running(_volatile(_kept(state)))
+        deliver("edge rollback", f"{model_repository}: models {repository.policy.model_version}\n")
+
+
+@app.command()
 def health(
     state: State = Path(),
     max_age: Annotated[float, typer.Option(min=1, help="Oldest frame, or look at the folder, in seconds.")] = 30.0,
@@ -158,13 +212,20 @@ def health(
     test_age: Annotated[float, typer.Option(min=1, help="Oldest self-test, in seconds.")] = 900.0,
 ) -> None:
     """Exits 0 when `awarenet edge run` is well, else 1 with the reason: no frames, no life, or no self-test."""
-    try:
+    with _told("edge health"):
         pulse = check_now(_volatile(_kept(state)), beat_s=beat_age, input_s=max_age, tested_s=test_age)
-    except AwareNetError as error:
-        complain("edge health", error)
-        raise typer.Exit(NOT_STARTED) from error
     sent = "" if pulse.waiting is None else f", {pulse.waiting} events wait, {pulse.dropped} were dropped"
     deliver("edge health", f"{pulse.source}: well, models {pulse.model_version}{sent}\n")
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Tells errors and turns them into exit codes: 2 for what makes no sense, 1 for the rest."""
+    try:
+        yield
+    except AwareNetError as error:
+        complain(name, error)
+        raise typer.Exit(BAD_USAGE if isinstance(error, InvalidInput) else NOT_STARTED) from error
 
 
 def _address(camera: int | None, url: str | None, folder: Path | None, move_to: Path | None) -> Address | None:

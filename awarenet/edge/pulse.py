@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -21,6 +22,8 @@ PULSE_FILE: Final = "pulse.json"
 
 _EVERY_S: Final = 2.0
 """The file is written no more often."""
+
+_STALE_S: Final = 120.0
 
 _log = structlog.get_logger("edge")
 
@@ -163,6 +166,27 @@ def check_now(folder: Path, *, beat_s: float, input_s: float, tested_s: float) -
     pulse = Pulse.read(folder)
     pulse.check(beat_s=beat_s, input_s=input_s, tested_s=tested_s, now_s=time.monotonic(), boot=boot_id())
     return pulse
+
+
+def is_running(folder: Path) -> bool:
+    """Whether the process that wrote its pulse into a folder lives."""
+    return _running(folder) is not None
+
+
+def end_running(folder: Path) -> None:
+    """Tells that process to end, where it lives."""
+    if (pid := _running(folder)) is not None:
+        os.kill(pid, signal.SIGTERM)
+
+
+def _running(folder: Path) -> int | None:
+    try:
+        pulse = Pulse.read(folder)
+    except Unavailable:
+        return None
+    # A number that was not heard of for long may be another process's by now.
+    stale = pulse.boot != boot_id() or time.monotonic() - pulse.beat_s > _STALE_S
+    return None if stale or not _alive(pulse.pid) else pulse.pid
 
 
 def _alive(pid: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ _WAIT_S: Final = 0.2
 _COUNT_EVERY_S: Final = 2.0
 _POLL_S: Final = 1.0
 
+_PROVEN_AFTER_S: Final = 30.0
+
 _SCORE_TIMEOUT_S: Final = 10.0
 """A score that takes longer is given up; a small device may need seconds for all stages."""
 
@@ -41,6 +44,8 @@ class Device:
         heart: Is told that all is well.
         self_test: Says whether it is.
         outbox: Whose counts the pulse shows; None where nothing is sent.
+        when_well: Called once, when the self-test has passed and a frame came, the folder was looked through, or enough
+            time went by without the process ending: a camera that is away is no fault of the models.
     """
 
     source: str
@@ -48,8 +53,10 @@ class Device:
     heart: Heart
     self_test: SelfTest
     outbox: Outbox | None = None
+    when_well: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
+        self._began_s = time.monotonic()
         self._counted_s = float("-inf")
         self._lost = False
 
@@ -69,6 +76,9 @@ class Device:
                 _log.error("the outbox cannot be read", reason=str(error))
         tested = self.self_test.pass_if_due()
         self.heart.beat(got_input=got_input, tested=tested, **facts)
+        if self.when_well is not None and (got_input or time.monotonic() - self._began_s > _PROVEN_AFTER_S):
+            self.when_well()
+            self.when_well = None
 
     def tell(self, kind: str, data: dict[str, Any]) -> None:
         """Tells an event; a full disk is said and survived."""
