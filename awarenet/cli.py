@@ -1,4 +1,4 @@
-"""The command line: `awarenet detect | watch | serve | probe | evaluate | models | fetch-face-model`.
+"""The command line: `awarenet detect | watch | serve | probe | evaluate | models | edge | fetch-face-model`.
 
 Each command lives in its own room and is imported when it is called, so that none pays for another's libraries.
 """
@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "probe": "awarenet.probe_command:probe",
     "evaluate": "awarenet.evaluation.command:evaluate",
     "models": "awarenet.models.command:app",
+    "edge": "awarenet.edge.command:app",
     "fetch-face-model": "awarenet.cli:fetch_face_model",
 }
 """Command to the module and the function, or group of commands, behind it."""

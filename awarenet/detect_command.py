@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -21,10 +20,10 @@ from rich.text import Text
 
 from awarenet.delivery import NOT_STARTED, complain, deliver
 from awarenet.detector import DEFAULT_FRAMES, Detector
-from awarenet.errors import AwareNetError, InvalidInput, MediaError, ReportError
+from awarenet.errors import AwareNetError, InvalidInput, ReportError
 from awarenet.face_engines import create_detector
 from awarenet.heatmap import Expected, explain, overlay
-from awarenet.media import MEDIA_SUFFIXES, sniff
+from awarenet.media.folders import looks_like_media, walk
 from awarenet.options import (
     BAD_USAGE,
     INTERRUPTED,
@@ -138,9 +137,9 @@ def find_files(paths: Sequence[Path]) -> Iterator[Path]:
     """
     found = skipped = 0
     for path in paths:
-        members = sorted(_walk(path)) if path.is_dir() else [path]
+        members = sorted(walk(path)) if path.is_dir() else [path]
         for member in members:
-            if path.is_dir() and not _looks_like_media(member):
+            if path.is_dir() and not looks_like_media(member):
                 skipped += 1
                 continue
             found += 1
@@ -149,23 +148,6 @@ def find_files(paths: Sequence[Path]) -> Iterator[Path]:
         _log.info("skipped", files=skipped, reason="neither their names nor their contents are media")
     if not found:
         raise InvalidInput(f"no picture or clip in {', '.join(map(str, paths))}; give files or other folders")
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Regular files below a folder; hidden ones are left out and links to folders are not followed."""
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(root) / name for name in names if not name.startswith("."))
-
-
-def _looks_like_media(path: Path) -> bool:
-    if path.suffix.lower() in MEDIA_SUFFIXES:
-        return True
-    try:
-        sniff(path)
-    except MediaError:
-        return False
-    return True
 
 
 def _progress(files: Sequence[Path], detector: Detector, route: Route) -> Iterator[Verdict]:

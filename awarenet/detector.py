@@ -97,7 +97,7 @@ class Detector:
         notes += _upscaled([crop.upscaled for crop in crops])
         word: VerdictWord = "no_face"
         if good.any():
-            word = self._word(float(probability[good].max()))
+            word = self._runtime.policy.word(float(probability[good].max()))
             if poor:
                 notes.append(f"{_some(poor, len(good))} fewer than {POOR_PX} pixels: too small to count")
         elif poor:
@@ -127,7 +127,7 @@ class Detector:
             word = "uncertain"
             notes.append("no face is good enough to judge, so the verdict stays uncertain")
         elif counted:
-            word = self._word(max(counted))
+            word = self._runtime.policy.word(max(counted))
             if few:
                 notes.append(f"{few} of {len(seen.tracks)} tracks have fewer than {FEW} faces: too few to count")
         elif seen.tracks:
@@ -165,12 +165,6 @@ class Detector:
             np.concatenate([part.exit_stage for part in parts]),
             np.concatenate([part.evidence for part in parts]),
         )
-
-    def _word(self, probability: float) -> VerdictWord:
-        policy = self._runtime.policy
-        if abs(probability - policy.decide_at) < policy.uncertain_margin:
-            return "uncertain"
-        return "fake" if probability >= policy.decide_at else "real"
 
     def _verdict(self, path: Path, **fields: Any) -> Verdict:
         policy = self._runtime.policy

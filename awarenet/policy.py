@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from awarenet.errors import PolicyError
 
@@ -86,6 +86,12 @@ class Policy:
         """Twelve hexadecimal digits that change whenever any of the models changes."""
         text = json.dumps(dict(sorted(self.models.items())))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def word(self, probability: float) -> Literal["fake", "real", "uncertain"]:
+        """The verdict on a P(fake)."""
+        if abs(probability - self.decide_at) < self.uncertain_margin:
+            return "uncertain"
+        return "fake" if probability >= self.decide_at else "real"
 
     def to_json(self) -> str:
         """The policy as canonical JSON text, the form that is stored."""

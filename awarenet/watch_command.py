@@ -144,10 +144,9 @@ class _Changes:
         self._last: object = None
 
     def __call__(self, score: LiveScore, latency_ms: float, counts: QueueCounts) -> None:
-        now = score.verdict, tuple((track.track, track.verdict) for track in score.tracks), score.error
-        if now == self._last:
+        if score.words == self._last:
             return
-        self._last = now
+        self._last = score.words
         people = ", ".join(
             f"person {track.track + 1} {_words(track.verdict)} {_number(track.probability)}" for track in score.tracks
         )

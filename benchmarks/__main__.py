@@ -16,6 +16,7 @@ from rich.console import Console
 from awarenet.errors import AwareNetError
 from awarenet.options import FaceEngine, InProcess, Repository, Server
 from awarenet.runtime.choice import DEFAULT_REPOSITORY
+from awarenet.runtime.engines import EngineName
 from benchmarks import video as video_benchmark
 from benchmarks.bench import run
 from benchmarks.table import show
@@ -173,6 +174,25 @@ def adversarial(
         result = bench.measure(
             crops, model_repository, weights, faces=faces, server=server, in_process=in_process, say=status.update
         )
+        write(result)
+        bench.show(result, Console())
+
+
+@app.command()
+def engines(
+    engine: Annotated[
+        EngineName, typer.Option(help="What is compared with ONNX Runtime on the processor.")
+    ] = "openvino",
+    threads: Annotated[int, typer.Option(min=1, help="Processor threads of each.")] = 1,
+    seconds: Annotated[float, typer.Option(min=1, help="Time for measuring.")] = 30,
+    model_repository: Repository = DEFAULT_REPOSITORY,
+    out: Annotated[Path, typer.Option(help="Where the result is written.")] = Path("build/engines.json"),
+) -> None:
+    """Measures what another engine makes of each stage, in turns with ONNX Runtime, and how far its scores differ."""
+    from benchmarks import engines as bench
+
+    with _reported(out) as write, Console(stderr=True).status("measuring"):
+        result = bench.measure(model_repository, engine, threads=threads, seconds=seconds)
         write(result)
         bench.show(result, Console())
 

@@ -14,7 +14,17 @@ import psutil
 from awarenet.errors import StartupError
 
 _FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8")
-_PACKAGES = ("numpy", "onnxruntime", "tritonclient", "nvidia-pytriton", "torch", "timm", "fastapi", "uvicorn")
+_PACKAGES = (
+    "numpy",
+    "onnxruntime",
+    "openvino",
+    "tritonclient",
+    "nvidia-pytriton",
+    "torch",
+    "timm",
+    "fastapi",
+    "uvicorn",
+)
 
 
 def describe() -> dict[str, Any]:

@@ -176,6 +176,44 @@ def check(
     console.print("manifest, policy, signatures, configurations and operators: all in order")
 
 
+@app.command()
+def bundle(
+    repository: Annotated[
+        Path, typer.Option("--model-repository", help="A model repository.", exists=True, file_okay=False)
+    ] = Path("model_repository"),
+    out: Annotated[Path, typer.Option(help="The zip to write.")] = Path("build/awarenet-mobile.zip"),
+) -> None:
+    """A model repository to one zip for a phone: INT8 models, trees, policy, descriptions, a thin runner."""
+    from export.bundle import write_bundle
+
+    path = write_bundle(repository, out)
+    console.print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, sha256 {file_sha256(path)}")
+
+
+@app.command()
+def validate_bundle(
+    file: Annotated[Path, typer.Argument(help="The zip.", exists=True, dir_okay=False)],
+    threads: Annotated[int, typer.Option(min=1, help="Processor threads of the bundle.")] = 1,
+    memory: Annotated[int, typer.Option(min=32, help="Most MB of its process.")] = 512,
+    faces: Annotated[
+        Path | None, typer.Option(help="Faces to compare on, uint8 [N, 256, 256, 3], by numpy.save.")
+    ] = None,
+    repository: Annotated[
+        Path, typer.Option("--model-repository", help="What it is compared with.", exists=True, file_okay=False)
+    ] = Path("model_repository"),
+    out: Annotated[Path, typer.Option(help="JSON file of the report.")] = Path("build/bundle-report.json"),
+) -> None:
+    """Loads a bundle as a phone would, in a fresh process with bounded memory; exit code 1 where something is wrong."""
+    from export.validation import read_faces, sample_faces, show, validate
+
+    compared = sample_faces() if faces is None else read_faces(faces)
+    report = validate(file, repository, compared, threads=threads, memory_mb=memory)
+    _write_json(out, report)
+    show(report, console)
+    if not report["passed"]:
+        raise typer.Exit(1)
+
+
 @app.command("all")
 def everything(run: Run, crops: Crops, out: Out, faces: Faces = 400) -> None:
     """A finished run to a model repository: graphs, INT8, trees, policy on the served models, assembly, gates."""

@@ -29,9 +29,9 @@ def fetch(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder or mounted volume, s3://bucket/prefix, gs://bucket/prefix, az://account/container/prefix, "
-            "https://host/models.tar.zst#sha256=... (or .tar.gz), or oci://registry/repository:tag. A sha256 after "
-            "# pins the manifest of a folder, or an archive."
+            help="A folder or mounted volume, an archive in a file, s3://bucket/prefix, gs://bucket/prefix, "
+            "az://account/container/prefix, https://host/models.tar.zst#sha256=... (or .tar.gz), or "
+            "oci://registry/repository:tag. A sha256 after # pins the manifest of a folder, or an archive."
         ),
     ],
     destination: Annotated[Path, typer.Argument(help="Made, or switched to the new version once it is verified.")],

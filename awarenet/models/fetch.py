@@ -7,13 +7,13 @@ from pathlib import Path
 import structlog
 
 from awarenet.models.sources import open_source
-from awarenet.models.versions import Versions
+from awarenet.models.versions import Accept, Versions
 from awarenet.repository import ModelRepository
 
 _log = structlog.get_logger("models")
 
 
-def fetch(source: str, destination: Path) -> ModelRepository:
+def fetch(source: str, destination: Path, *, accept: Accept | None = None) -> ModelRepository:
     """Brings a model repository to `destination`, or leaves what is there untouched.
 
     Nothing but the source's version is read where that version is there already.
@@ -21,6 +21,8 @@ def fetch(source: str, destination: Path) -> ModelRepository:
     Args:
         source: Where it comes from; see `awarenet.models.sources`.
         destination: The link to the version in use; made where it does not exist.
+        accept: Asked before a version that is not in use comes into use, with its verified folder; whatever it raises
+            prevents that.
 
     Returns:
         The verified repository.
@@ -38,10 +40,12 @@ def fetch(source: str, destination: Path) -> ModelRepository:
     with versions.locked():
         version = opened.version()
         if there := versions.find(version):
+            if accept is not None and there != versions.current:
+                accept(versions.path(there))
             versions.use(there)
             _log.info("the version is there already", source=source, version=version[:12])
         else:
-            with versions.staged(version) as folder:
+            with versions.staged(version, accept) as folder:
                 opened.copy(folder, versions.scratch)
             _log.info("fetched", source=source, version=version[:12])
     return ModelRepository.open(destination)

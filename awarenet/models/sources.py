@@ -17,6 +17,7 @@ import structlog
 
 from awarenet.errors import InvalidInput, ModelError, Unavailable
 from awarenet.models.archive import SUFFIXES, unpack
+from awarenet.policy import file_sha256
 from awarenet.repository import listed_files
 from awarenet.stages import MANIFEST_FILE
 
@@ -32,8 +33,8 @@ _MANIFEST_BYTES: Final = 4 << 20
 _BLOCK_BYTES: Final = 1 << 20
 _SILENCE_S: Final = 60
 _FORMS: Final = (
-    "a folder, s3://bucket/prefix, gs://bucket/prefix, az://account/container/prefix, "
-    "https://host/models.tar.zst#sha256=... or oci://registry/repository:tag"
+    "a folder, an archive (.tar.zst or .tar.gz), s3://bucket/prefix, gs://bucket/prefix, "
+    "az://account/container/prefix, https://host/models.tar.zst#sha256=... or oci://registry/repository:tag"
 )
 
 Blocks = Iterable[bytes]
@@ -88,6 +89,8 @@ def open_source(text: str) -> Source:
         return _Folder(address.rstrip("/"), _store(address.rstrip("/")), pin)
     if parts.scheme:
         raise InvalidInput(f"{text} is no source; give {_FORMS}")
+    if address.endswith(SUFFIXES):
+        return _archive_here(Path(address), pin)
     return _Folder(address, _local(Path(address)), pin)
 
 
@@ -172,6 +175,15 @@ class _Artifact:
 
     def copy(self, folder: Path, scratch: Callable[[], IO[bytes]]) -> None:
         self._archive.copy(folder, scratch)
+
+
+def _archive_here(path: Path, pin: str | None) -> _Archive:
+    """An archive on this machine, on a stick for instance; its manifest says whether its files are right."""
+    try:
+        digest = file_sha256(path)
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read ({error.strerror}); give {_FORMS}") from error
+    return _Archive(path.name, pin or digest, lambda: _object(_local(path.parent), path.name, str(path)))
 
 
 def _pinned(text: str) -> tuple[str, str | None]:

@@ -2,6 +2,7 @@
 
 A folder cannot be replaced at once, a link can. So `DESTINATION` is a link into the hidden folder `.DESTINATION` beside
 it: whoever looks sees the old version or the new one, whole, and a process that dies in between changes nothing.
+What is switched to is on the disk before, so that neither does a power cut.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ ADDED: Final = "+"
 """What divides the name of a version from the name of what was added to it here."""
 
 _PARTIAL: Final = "partial-"
+
+Accept = Callable[[Path], object]
 
 
 class Versions:
@@ -60,22 +63,39 @@ class Versions:
         """Name of the version in use; None before the first."""
         return self._link.readlink().name if self._link.is_symlink() else None
 
+    def other(self) -> str | None:
+        """An intact version that is not in use, as a rule the one before; None where there is none."""
+        for folder in self._folder.iterdir():
+            if folder.is_dir() and folder.name != self.current and self.is_intact(folder.name):
+                return folder.name
+        return None
+
+    def is_intact(self, version: str) -> bool:
+        """Whether a version is there and whole."""
+        try:
+            ModelRepository.open(self.path(version))
+        except AwareNetError:
+            return False
+        return True
+
+    def path(self, version: str) -> Path:
+        """The folder of a version."""
+        return self._folder / version
+
     def find(self, name: str) -> str | None:
         """An intact version of a name: the one in use, also where plans were added to it; None where there is none."""
         found = [folder.name for folder in self._folder.glob(f"{name}-*") if folder.is_dir()]
         if self.current is not None and self.current.startswith((f"{name}-", f"{name}{ADDED}")):
             found.insert(0, self.current)
-        for candidate in found:
-            try:
-                ModelRepository.open(self._folder / candidate)
-            except AwareNetError:
-                continue
-            return candidate
-        return None
+        return next((candidate for candidate in found if self.is_intact(candidate)), None)
 
     @contextmanager
-    def staged(self, name: str) -> Iterator[Path]:
+    def staged(self, name: str, accept: Accept | None = None) -> Iterator[Path]:
         """An empty folder for a new version; it is verified and comes into use when the block ends without an error.
+
+        Args:
+            name: Of the version.
+            accept: Asked before it comes into use, with its verified folder; whatever it raises prevents that.
 
         Raises:
             ModelError: What the block left is not an intact repository.
@@ -85,7 +105,11 @@ class Versions:
         try:
             yield folder
             ModelRepository.open(folder)
+            if accept is not None:
+                accept(folder)
             folder.chmod(0o755)
+            for path in (*folder.rglob("*"), folder):
+                sync(path)
             version = f"{name}-{folder.name.removeprefix(_PARTIAL)}"
             folder.rename(self._folder / version)
         except BaseException:
@@ -104,7 +128,9 @@ class Versions:
             return
         link = self._folder / f"{_PARTIAL}link-{os.getpid()}"
         link.symlink_to(Path(self._folder.name) / version)
+        sync(self._folder)
         link.replace(self._link)
+        sync(self._link.parent)
         self._remove(lambda name: name not in ("lock", version, before))
 
     def _check(self) -> None:
@@ -126,3 +152,12 @@ class Versions:
                     shutil.rmtree(path)
                 else:
                     path.unlink()
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or the list of a folder's names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

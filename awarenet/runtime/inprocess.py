@@ -1,25 +1,31 @@
-"""The cascade in this process, on ONNX Runtime: no server, for edge devices, tests and comparisons."""
+"""The cascade in this process: no server, for edge devices, tests and comparisons."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from awarenet.cascade import Decisions, StageCall, StageOutputs, cascade, drive
-from awarenet.errors import ConfigurationError, DeadlineExceeded, InvalidInput, ModelError, ServiceError
+from awarenet.errors import DeadlineExceeded, InvalidInput, ServiceError
 from awarenet.policy import Policy
 from awarenet.repository import ModelRepository
-from awarenet.stages import MAX_BATCH, META_MODEL, NETWORKS, ROUTES, Route, Stage, validate_face_px, validate_faces
+from awarenet.runtime.engines import CPU, Engine, Infer
+from awarenet.stages import (
+    FAST_FILTER,
+    MAX_BATCH,
+    META_MODEL,
+    NETWORKS,
+    ROUTES,
+    Route,
+    Stage,
+    validate_face_px,
+    validate_faces,
+)
 from awarenet.trees import CompiledTrees
-
-_ONNX_TYPES: Final = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 
 
 class InProcessRuntime:
@@ -28,12 +34,12 @@ class InProcessRuntime:
     Args:
         repository: A verified model repository, or the folder of one, which is verified now.
         threads: Processor threads in all. With more than one, the two heavy stages run at once and share them.
-        providers: ONNX Runtime execution providers, best first (for instance `CUDAExecutionProvider` on a Jetson).
+        engine: What runs the networks.
 
     Raises:
         ModelError: A model file is missing, altered, unreadable, or breaks its tensor contract.
         PolicyError: The policy does not belong to the models.
-        ConfigurationError: A provider is not installed, or the trees cannot be compiled.
+        ConfigurationError: The engine is not installed, or the trees cannot be compiled.
     """
 
     policy: Policy
@@ -43,20 +49,24 @@ class InProcessRuntime:
         repository: ModelRepository | Path,
         *,
         threads: int = 1,
-        providers: Sequence[str] = ("CPUExecutionProvider",),
+        engine: Engine = CPU,
     ) -> None:
         if threads < 1:
             raise InvalidInput(f"threads must be at least 1, got {threads}")
-        absent = set(providers) - set(ort.get_available_providers())
-        if absent or not providers:
-            raise ConfigurationError(
-                f"ONNX Runtime here has no {', '.join(sorted(absent)) or 'provider to choose from'}; "
-                f"available: {', '.join(ort.get_available_providers())}"
-            )
+        engine.check()
         opened = repository if isinstance(repository, ModelRepository) else ModelRepository.open(repository)
         self.policy = opened.policy
         self._trees = CompiledTrees(opened.model_path(META_MODEL))
-        self._networks = {stage: _Network(stage, opened.model_path(stage), threads, providers) for stage in NETWORKS}
+        step = 1 if engine.one_by_one else MAX_BATCH
+        self._networks = {
+            # The heavy stages share the threads, because they run at once.
+            stage: _Network(
+                stage,
+                engine.load(stage, opened.model_path(stage), threads if stage is FAST_FILTER else max(1, threads // 2)),
+                step,
+            )
+            for stage in NETWORKS
+        }
         self._pool = ThreadPoolExecutor(2, "awarenet-stage") if threads > 1 else None
 
     def score(
@@ -125,52 +135,25 @@ class InProcessRuntime:
 
 
 class _Network:
-    """One network on ONNX Runtime, held to its contract."""
+    """One network, whoever runs it, held to its contract in what it gives."""
 
-    def __init__(self, stage: Stage, path: Path, threads: int, providers: Sequence[str]) -> None:
+    def __init__(self, stage: Stage, infer: Infer, step: int) -> None:
         self._stage = stage
-        options = ort.SessionOptions()
-        # The heavy stages share the threads, because they run at once.
-        options.intra_op_num_threads = threads if stage is NETWORKS[0] else max(1, threads // 2)
-        options.inter_op_num_threads = 1
-        options.enable_mem_pattern = False  # a fifth less memory, at the same speed
-        # Waiting threads that spin take the processor from the other stage.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session: Any = ort.InferenceSession(str(path), options, providers=list(providers), enable_fallback=0)
-        except Exception as error:  # ONNX Runtime raises many types, none of them documented
-            raise ModelError(f"{stage.name}: ONNX Runtime cannot load {path} ({error})") from error
-        # On a CPU a batch is no faster than its faces, and its activations take tens of megabytes a face.
-        self._step = 1 if list(providers) == ["CPUExecutionProvider"] else MAX_BATCH
-        self._check(path)
-
-    def _check(self, path: Path) -> None:
-        for wanted, given in (
-            (self._stage.inputs, self._session.get_inputs()),
-            (self._stage.outputs, self._session.get_outputs()),
-        ):
-            contract = {tensor.name: (_ONNX_TYPES[tensor.dtype], tensor.shape) for tensor in wanted}
-            found = {node.name: (node.type, tuple(node.shape[1:])) for node in given}
-            if found != contract:
-                raise ModelError(
-                    f"{self._stage.name}: {path} has tensors {found}, the contract is {contract}; export it again"
-                )
+        self._infer = infer
+        self._step = step
 
     def run(self, faces: NDArray[np.uint8]) -> StageOutputs:
         """The stage's outputs, each float32 `[M, ...]` and finite."""
         name = self._stage.name
-        wanted = [tensor.name for tensor in self._stage.outputs]
         try:
             parts = [
-                self._session.run(
-                    wanted, {self._stage.inputs[0].name: np.ascontiguousarray(faces[start : start + self._step])}
-                )
+                self._infer(np.ascontiguousarray(faces[start : start + self._step]))
                 for start in range(0, len(faces), self._step)
             ]
         except Exception as error:
-            raise ServiceError(f"{name}: ONNX Runtime failed ({error})") from error
+            raise ServiceError(f"{name}: the model could not be run ({error})") from error
         columns = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        outputs = dict(zip(wanted, columns, strict=True))
+        outputs = dict(zip((tensor.name for tensor in self._stage.outputs), columns, strict=True))
         for output, array in outputs.items():
             if not np.isfinite(array).all():
                 raise ServiceError(

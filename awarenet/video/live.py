@@ -151,6 +151,11 @@ class LiveScore:
     scored: int = 0
     error: str | None = None
 
+    @property
+    def words(self) -> tuple[object, ...]:
+        """What changes when there is something to tell: the verdict, that of each person, and the error."""
+        return self.verdict, tuple((track.track, track.verdict) for track in self.tracks), self.error
+
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, fit for JSON."""
         plain = dataclasses.asdict(self)

@@ -60,6 +60,8 @@ class SourceOptions:
         connect_timeout_s: Seconds until a connection counts as failed.
         read_timeout_s: Seconds without any data until a source counts as lost.
         reconnects: How often in a row a lost network source is connected again; 0 gives up at once.
+        patient: Never to give up on a source that is no pipe, whatever its kind: not before the first connection
+            either, nor where what comes cannot be decoded.
         first_wait_s: Wait before the first of these attempts; each later one waits twice as long.
         longest_wait_s: Longest such wait.
         limits: What is refused; of these, pixels count.
@@ -70,6 +72,7 @@ class SourceOptions:
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 5.0
     reconnects: int = 8
+    patient: bool = False
     first_wait_s: float = 0.5
     longest_wait_s: float = 15.0
     limits: MediaLimits = field(default_factory=MediaLimits)
@@ -145,7 +148,7 @@ class LiveSource:
 
     def __init__(
         self,
-        address: str,
+        address: str | Address,
         options: SourceOptions | None = None,
         *,
         deadline_s: float = 0.1,
@@ -155,8 +158,8 @@ class LiveSource:
         """Prepares a source; entering the context begins to read it.
 
         Args:
-            address: See `Address.parse`. What an HTTP address answers may send on to other addresses: give only such
-                as you trust.
+            address: As text, see `Address.parse`, or parsed. What an HTTP address answers may send on to other
+                addresses: give only such as you trust.
             options: How patient to be.
             deadline_s: Age from which a frame is dropped.
             waiting: Frames that may wait, 1 or 2.
@@ -165,7 +168,7 @@ class LiveSource:
         Raises:
             InvalidInput: The address or a value is not usable.
         """
-        self.address = Address.parse(address)
+        self.address = Address.parse(address) if isinstance(address, str) else address
         self.connections = 0
         self.damaged = 0
         self._options = options or SourceOptions()
@@ -240,30 +243,34 @@ class LiveSource:
     def _read_until_lost_for_good(self) -> None:
         """Reads, and connects again where a network source is lost.
 
-        The first connection must succeed: an address with a mistake in it is not worth waiting for.
+        Unless it never gives up, the first connection must succeed: an address with a mistake in it is not worth
+        waiting for.
         """
+        patient = self._options.patient and self.address.kind != "pipe"
         failures = 0
         while not self._stop.is_set():
             before = self._queue.counts.arrived
             lost: AwareNetError | None = None
             try:
                 finished = self._read()
-            except Unavailable as error:
+            except (Unavailable, MediaError) as error:
+                if isinstance(error, MediaError) and not patient:
+                    raise
                 lost, finished = error, False
             if finished or self._stop.is_set():
                 return
             if self._queue.counts.arrived > before:
                 failures = 0
-            if (
-                self.address.kind not in ("rtsp", "http")
-                or not self.connections
-                or failures >= self._options.reconnects
-            ):
+            if not patient and self._gives_up(failures):
                 raise lost or Unavailable(f"{self.address.shown}: the stream ended; start it again")
             wait_s = self._options.wait_s(failures)
             _log.warning("lost", source=self.address.shown, reason=str(lost or "ended"), again_in_s=wait_s)
             failures += 1
             self._stop.wait(wait_s)
+
+    def _gives_up(self, failures: int) -> bool:
+        network = self.address.kind in ("rtsp", "http")
+        return not network or not self.connections or failures >= self._options.reconnects
 
     def _read(self) -> bool:
         """Reads one connection to its end; whether the end was meant to be one."""

@@ -27,6 +27,7 @@ from awarenet.errors import (
 )
 from awarenet.repository import ModelRepository, write_manifest
 from awarenet.runtime import Runtime
+from awarenet.runtime.engines import OnnxRuntime
 from awarenet.runtime.inprocess import InProcessRuntime
 from awarenet.stages import EFFICIENTNET, FACE, FEATURES, MAX_BATCH, ExitStage
 from tests import tiny_repository as tiny
@@ -245,4 +246,4 @@ def test_a_provider_that_is_not_there_is_told_and_not_silently_replaced(
     repository: Path, providers: tuple[str, ...]
 ) -> None:
     with pytest.raises(ConfigurationError, match=r"available: .*CPUExecutionProvider"):
-        InProcessRuntime(repository, providers=providers)
+        InProcessRuntime(repository, engine=OnnxRuntime(providers))
