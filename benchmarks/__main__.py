@@ -29,8 +29,8 @@ def main(
     context: typer.Context,
     model_repository: Annotated[Path, typer.Option(help="The models to measure.")] = Path("model_repository"),
     training: Annotated[
-        Path, typer.Option("--run", help="The training run behind them, for FP32 weights and graphs.")
-    ] = Path("runs/first"),
+        Path, typer.Option("--run", help="Folder of the weights behind them, for everything in FP32.")
+    ] = Path("training/weights"),
     out: Annotated[Path, typer.Option(help="Where the result is written.")] = Path("build/bench.json"),
     seconds: Annotated[float, typer.Option(min=1, help="Time for measuring.")] = 300,
     skip: Annotated[

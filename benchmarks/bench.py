@@ -42,7 +42,7 @@ def run(
     Args:
         repository: The model repository.
         folder: Folder for the copy that is served.
-        training: The training run, for FP32 weights and graphs.
+        training: Folder of the stages' weights, for everything in FP32.
         skip: Names of contenders to leave out; Triton and in-process cannot be.
         deferred: Share of faces that go to the heavy stages; None takes what the policy deferred of its real faces.
         seconds: Time for measuring; starting and warming up come on top.
@@ -56,12 +56,13 @@ def run(
     share = workload.deferred_by_policy if deferred is None else deferred
     say("stages")
     by_stage = stages.measure(
-        stages.files(ModelRepository.open(repository), training), workload.doubtful, 0.1 * seconds
+        stages.files(ModelRepository.open(repository), training, folder / "float"), workload.doubtful, 0.1 * seconds
     )
     with ExitStack() as stack:
         opened, skipped = _open_all(stack, workload, training, skip)
         if missing := [stage for stage, entry in by_stage.items() if "fp32" not in entry]:
-            skipped["FP32 stages"] = f"{training} has no FP32 graph of {', '.join(missing)} (--run)"
+            what = f"{training} has no weights of {', '.join(missing)} (--run)"
+            skipped["FP32 stages"] = f"{what}, or the extra `export` is not installed"
         differences = plan.check_answers(opened, workload)
         unit = 0.9 * seconds / count_windows([entry.contender.name for entry in opened])
         saturated = plan.saturation(opened, workload.requests(plan.BATCH, share), unit, say)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,31 @@ import onnxruntime as ort
 from awarenet.repository import ModelRepository, model_path
 from awarenet.stages import FACE, NETWORKS
 from benchmarks.contender import Faces
+from benchmarks.contenders import eager
 
 BATCHES = (1, 8)
 
 
-def files(repository: ModelRepository, run: Path) -> dict[tuple[str, str], Path]:
+def files(repository: ModelRepository, weights: Path, folder: Path) -> dict[tuple[str, str], Path]:
     """The ONNX files to measure, by stage and precision.
 
     Args:
         repository: Holds the files that are served.
-        run: The training run whose FP32 graphs `python -m export` keeps; what is absent is left out.
+        weights: Folder of the stages' weights; stages that are absent there, or that nothing here can export, have no
+            FP32 graph.
+        folder: Where FP32 graphs are written.
     """
     found = {(stage.name, "served"): repository.model_path(stage) for stage in NETWORKS}
+    if eager.missing() or find_spec("onnxscript") is None:
+        return found
+    from export.onnx import export_onnx
+    from training.networks import load
+
     for stage in NETWORKS:
-        path = model_path(run / "export" / "float", stage)
-        if path.is_file():
-            found[stage.name, "fp32"] = path
+        if (weights / f"{stage.name}.safetensors").is_file():
+            out = model_path(folder, stage)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            found[stage.name, "fp32"] = export_onnx(load(weights / stage.name), stage, out)
     return found
 
 
