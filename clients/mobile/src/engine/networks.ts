@@ -38,7 +38,10 @@ export class Networks {
     runtime.env.logLevel = "error";
     const networks = new Networks(backend, runtime, {});
     for (const [name, graph] of Object.entries(graphs)) {
-      networks.sessions[name] = await runtime.InferenceSession.create(graph, { executionProviders: [backend] });
+      networks.sessions[name] = await runtime.InferenceSession.create(graph, {
+        executionProviders: [backend],
+        logSeverityLevel: 3, // Errors alone: warnings are about the graphs, which were checked.
+      });
       if (known[name]) await networks.check(name as Network, known[name]);
     }
     return networks;
