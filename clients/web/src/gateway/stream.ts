@@ -1,3 +1,4 @@
+import type { Summary, Told } from "../live";
 import { Gateway, pause } from "./client";
 import { Problem } from "./problem";
 import type { StreamMessage } from "./types";
@@ -8,19 +9,6 @@ const SHORTEST_MS = 80;
 const PATIENCE_MS = 1000;
 const REFUSALS = 4;
 const RETRY_MS = 1500;
-
-export type Summary = Extract<StreamMessage, { type: "summary" }>;
-export type LiveAnswer = Extract<StreamMessage, { type: "verdict" }>;
-
-/** What a watcher of a stream is told. */
-export interface Told {
-  /** A judged frame; boxes are in pixels of a frame of this size. */
-  answer(answer: LiveAnswer, width: number, height: number): void;
-  /** The connection is lost and is tried again, or is there (again). */
-  connected(isConnected: boolean): void;
-  /** A frame was refused. */
-  refused(problem: Problem): void;
-}
 
 /**
  * Sends frames of a playing video to `WS /v1/stream` until `signal`.

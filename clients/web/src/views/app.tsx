@@ -1,13 +1,18 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 
-import { Gateway } from "../gateway/client";
+import { alive, Gateway } from "../gateway/client";
 import { Problem } from "../gateway/problem";
+import { watch } from "../gateway/stream";
 import type { Model, Verdict } from "../gateway/types";
 import { type Choice, choose, judge, type Step } from "../judge";
-import { LANGUAGES, type Language, Speech, SpeechContext, storedLanguage, storeLanguage, useSpeech } from "../words";
+import type { Watch } from "../live";
+import { type Language, Speech, SpeechContext, storedLanguage } from "../words";
 import { Camera } from "./camera";
 import { Chooser } from "./chooser";
+import { DropTarget } from "./drop-target";
+import { HeatmapView } from "./heatmap";
 import { KeyForm } from "./key-form";
+import { LanguageChooser } from "./language";
 import { LimitsDialog } from "./limits";
 import { ProblemCard } from "./problem";
 import { Result } from "./result";
@@ -108,6 +113,7 @@ export function App() {
     [begin],
   );
 
+  const watchHere = useCallback<Watch>((video, told, signal) => watch(key!, video, told, signal), [key]);
   const busy = view.at === "working" || view.at === "camera";
   return (
     <SpeechContext.Provider value={speech}>
@@ -122,23 +128,7 @@ export function App() {
               {words.key.forget}
             </button>
           )}
-          <label class="language">
-            <span class="unseen">{words.language}</span>
-            <select
-              value={language}
-              onChange={(event) => {
-                const chosen = event.currentTarget.value as Language;
-                storeLanguage(chosen);
-                setLanguage(chosen);
-              }}
-            >
-              {Object.entries(LANGUAGES).map(([tag, { name }]) => (
-                <option key={tag} value={tag} lang={tag}>
-                  {name}
-                </option>
-              ))}
-            </select>
-          </label>
+          <LanguageChooser language={language} choose={setLanguage} />
         </div>
       </header>
       <main id="content" tabIndex={-1}>
@@ -168,24 +158,34 @@ export function App() {
             problem={view.problem}
             again={view.again}
             start={model ? () => setView({ at: "choose" }) : null}
+            alive={alive}
             say={say}
           />
         ) : !model ? (
           <KeyForm checking={key !== null} problem={refused} use={setKey} />
         ) : view.at === "camera" ? (
-          <Camera apiKey={key!} thresholds={model.thresholds} failed={failed} say={say} />
+          <Camera watch={watchHere} thresholds={model.thresholds} failed={failed} say={say} />
         ) : view.at === "working" ? (
           <Working name={view.choice.file.name} step={view.step} cancel={() => cancel(view.choice)} />
         ) : view.at === "result" ? (
           <Result
             model={model}
-            gateway={gateway!}
-            choice={view.choice}
+            file={view.choice.file}
+            moving={view.choice.clip}
             verdict={view.verdict}
+            more={(person, url) => (
+              <HeatmapView
+                gateway={gateway!}
+                file={view.choice.file}
+                url={url}
+                face={person.worst[0]}
+                name={words.result.face(person.number)}
+              />
+            )}
             another={() => setView({ at: "choose" })}
           />
         ) : (
-          <Chooser limits={model.limits} open={open} />
+          <Chooser limits={model.limits} accept="image/*,video/*,.heic,.heif,.avif,.mkv" open={open} />
         )}
         {model && !busy && <DropTarget open={open} />}
       </main>
@@ -198,34 +198,16 @@ export function App() {
         <a href="/cards">{words.limits.cards}</a>
         <a href="/docs">{words.limits.docs}</a>
       </footer>
-      {model && limitsOpen && <LimitsDialog model={model} close={() => setLimitsOpen(false)} />}
+      {model && limitsOpen && (
+        <LimitsDialog model={model} close={() => setLimitsOpen(false)}>
+          <a class="button" href="/cards">
+            {words.limits.cards}
+          </a>
+        </LimitsDialog>
+      )}
       <div class="unseen" role="status">
         {said}
       </div>
     </SpeechContext.Provider>
   );
-}
-
-/** Takes files that are dropped anywhere on the page. */
-function DropTarget({ open }: { open: (files: FileList) => void }) {
-  const { words } = useSpeech();
-  const [over, setOver] = useState(false);
-  useEffect(() => {
-    const drag = (event: DragEvent) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      setOver(event.type === "dragover");
-      if (event.type === "drop") open(event.dataTransfer.files);
-    };
-    const leave = (event: DragEvent) => event.relatedTarget === null && setOver(false);
-    window.addEventListener("dragover", drag);
-    window.addEventListener("drop", drag);
-    window.addEventListener("dragleave", leave);
-    return () => {
-      window.removeEventListener("dragover", drag);
-      window.removeEventListener("drop", drag);
-      window.removeEventListener("dragleave", leave);
-    };
-  }, [open]);
-  return over ? <div class="drop-veil">{words.choose.drop}</div> : null;
 }

@@ -1,8 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { Problem } from "../gateway/problem";
-import { type LiveAnswer, type Summary, watch } from "../gateway/stream";
 import type { Thresholds, Word } from "../gateway/types";
+import type { LiveAnswer, Summary, Watch } from "../live";
 import { useSpeech } from "../words";
 import { Badge } from "./badge";
 import { Boxes } from "./boxes";
@@ -18,14 +18,14 @@ interface Seen {
 }
 
 interface Props {
-  apiKey: string;
+  watch: Watch;
   thresholds: Thresholds;
   failed: (error: unknown, again: null) => void;
   say: (text: string) => void;
 }
 
 /** The camera, judged live. */
-export function Camera({ apiKey, thresholds, failed, say }: Props) {
+export function Camera({ watch, thresholds, failed, say }: Props) {
   const speech = useSpeech();
   const { words } = speech;
   const [state, setState] = useState<State>("off");
@@ -68,7 +68,7 @@ export function Camera({ apiKey, thresholds, failed, say }: Props) {
         connected: (isConnected: boolean) => setState(isConnected ? "on" : "reconnecting"),
         refused: setRefusal,
       };
-      const counted = await watch(apiKey, element, told, controller.signal);
+      const counted = await watch(element, told, controller.signal);
       setSummary(counted);
       say(counted ? words.live.summary(counted.frames, counted.judged, counted.dropped) : words.live.stopped);
       setState("off");

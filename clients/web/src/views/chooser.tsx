@@ -1,8 +1,15 @@
 import type { Model } from "../gateway/types";
 import { useSpeech } from "../words";
 
+interface Props {
+  limits: Model["limits"];
+  /** What the browser offers, as `accept` of an input has it. */
+  accept: string;
+  open: (files: FileList) => void;
+}
+
 /** Where a picture or clip is chosen. */
-export function Chooser({ limits, open }: { limits: Model["limits"]; open: (files: FileList) => void }) {
+export function Chooser({ limits, accept, open }: Props) {
   const speech = useSpeech();
   const { choose } = speech.words;
   const { picture_bytes, clip_bytes, clip_seconds } = limits;
@@ -18,7 +25,7 @@ export function Chooser({ limits, open }: { limits: Model["limits"]; open: (file
         <input
           type="file"
           class="unseen"
-          accept="image/*,video/*,.heic,.heif,.avif,.mkv"
+          accept={accept}
           onChange={(event) => {
             const { files } = event.currentTarget;
             if (files?.length) open(files);

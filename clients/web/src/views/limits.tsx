@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
 import type { Model } from "../gateway/types";
@@ -63,7 +64,14 @@ export function uncertainRange({ decide_at, uncertain_margin }: Model["threshold
   return [Math.max(0, decide_at - uncertain_margin), Math.min(1, decide_at + uncertain_margin)];
 }
 
-export function LimitsDialog({ model, close }: { model: Model; close: () => void }) {
+interface Props {
+  model: Model;
+  close: () => void;
+  /** What else leads on from here. */
+  children?: ComponentChildren;
+}
+
+export function LimitsDialog({ model, close, children }: Props) {
   const { words } = useSpeech();
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), []);
@@ -73,9 +81,7 @@ export function LimitsDialog({ model, close }: { model: Model; close: () => void
       <p>{words.limits.intro}</p>
       <Limits model={model} />
       <div class="row">
-        <a class="button" href="/cards">
-          {words.limits.cards}
-        </a>
+        {children}
         <button type="button" class="button primary" onClick={() => dialog.current?.close()}>
           {words.limits.close}
         </button>

@@ -1,6 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import { alive } from "../gateway/client";
 import type { Problem } from "../gateway/problem";
 import { useSpeech } from "../words";
 
@@ -14,11 +13,13 @@ interface Props {
   /** Tries again; null where that makes no sense. */
   again: (() => void) | null;
   start: (() => void) | null;
+  /** Whether the gateway answers; null where there is none. */
+  alive: (() => Promise<boolean>) | null;
   say: (text: string) => void;
 }
 
 /** What went wrong, and what to do. */
-export function ProblemCard({ problem, again, start, say }: Props) {
+export function ProblemCard({ problem, again, start, alive, say }: Props) {
   const speech = useSpeech();
   const { words } = speech;
   const [title, remedy] = words.problem.codes[problem.code] ?? [words.problem.other, ""];
@@ -35,7 +36,7 @@ export function ProblemCard({ problem, again, start, say }: Props) {
     return () => clearTimeout(timer);
   }, [wait]);
   useEffect(() => {
-    if (problem.code !== "offline" || back) return;
+    if (!alive || problem.code !== "offline" || back) return;
     const timer = setInterval(() => {
       void alive().then((isAlive) => {
         if (!isAlive) return;

@@ -1,14 +1,12 @@
+import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
-import type { Gateway } from "../gateway/client";
 import type { Model, Verdict } from "../gateway/types";
-import type { Choice } from "../judge";
-import { people as peopleIn } from "../people";
+import { people as peopleIn, type Person } from "../people";
 import { download, report } from "../report";
 import { useSpeech } from "../words";
 import { Badge } from "./badge";
 import { CredentialsCard } from "./credentials";
-import { HeatmapView } from "./heatmap";
 import { Limits } from "./limits";
 import { Media } from "./media";
 import { PersonCard } from "./person";
@@ -18,18 +16,20 @@ import { Scale } from "./scale";
 const SHOWN = 12;
 
 interface Props {
-  choice: Choice;
+  file: File;
+  /** Whether the file was taken for a clip. */
+  moving: boolean;
   verdict: Verdict;
   model: Model;
-  gateway: Gateway;
+  /** What else there is to see of somebody in the picture at `url`. */
+  more?: (person: Person, url: string) => ComponentChildren;
   another: () => void;
 }
 
 /** A verdict with the evidence behind it. */
-export function Result({ choice, verdict, model, gateway, another }: Props) {
+export function Result({ file, moving, verdict, model, more, another }: Props) {
   const speech = useSpeech();
   const { words, language } = speech;
-  const { file } = choice;
   const word = verdict.verdict ?? "uncertain";
   const people = useMemo(() => peopleIn(verdict, model.thresholds), [verdict, model]);
   const url = useMemo(() => URL.createObjectURL(file), [file]);
@@ -49,7 +49,7 @@ export function Result({ choice, verdict, model, gateway, another }: Props) {
     return () => element?.removeEventListener("durationchange", measure);
   }, [url]);
 
-  const clip = choice.clip && verdict.faces[0]?.time_s !== null;
+  const clip = moving && verdict.faces[0]?.time_s !== null;
   const last = Math.max(verdict.duration_s ?? 0, ...verdict.faces.map((face) => face.time_s ?? 0));
   const duration = clip ? Math.max(length, last, 0.1) : null;
   const seek = (to: number) => {
@@ -122,13 +122,7 @@ export function Result({ choice, verdict, model, gateway, another }: Props) {
               {...{ person, verdict, model, duration }}
               cursor={clip ? { time, seek } : null}
             >
-              {!clip && (
-                <HeatmapView
-                  {...{ gateway, file, url }}
-                  face={person.worst[0]}
-                  name={words.result.face(person.number)}
-                />
-              )}
+              {!clip && more?.(person, url)}
             </PersonCard>
           ))}
           {clip && people.length > 0 && (

@@ -75,7 +75,7 @@ export const de: Words = {
     face: (number) => `Gesicht ${number}`,
     boxes: "Rahmen zeigen",
     skipped: (parts) => `Gefundene, aber nicht beurteilte Gesichter: ${parts}.`,
-    notes: "Anmerkungen des Gateways",
+    notes: "Anmerkungen",
     few: "Weniger als drei Einzelbilder sind zu wenige, um jemanden danach zu beurteilen.",
     more: (count) => `${count} weitere stehen im JSON.`,
     notShown: "Ihr Browser kann diese Datei nicht anzeigen. Das Ergebnis hängt davon nicht ab.",

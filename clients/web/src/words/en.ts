@@ -75,7 +75,7 @@ export const en = {
     face: (number: number) => `Face ${number}`,
     boxes: "Show boxes",
     skipped: (parts: string) => `Faces found and not judged: ${parts}.`,
-    notes: "Remarks of the gateway",
+    notes: "Remarks",
     few: "Fewer than three frames are too few to judge somebody by.",
     more: (count: number) => `${count} more are in the JSON.`,
     notShown: "Your browser cannot show this file. The verdict does not depend on that.",
