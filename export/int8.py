@@ -43,6 +43,10 @@ SIZE_SHARE: Final = 0.28
 SHRINKS: Final = (1.0, 0.95, 0.9, 0.85)
 """Shares of the observed activation ranges that are tried: rare extremes cost every other value resolution."""
 
+NEAR_LEAST: Final = 1.1
+"""Where rounded weights alone are over the tolerance, INT8 arithmetic may add so much: floats would cost time
+and mend nothing."""
+
 _WEIGHTED: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 # ONNX Runtime computes a normalisation in float whatever surrounds it; quantising its weights would only harm.
 _INTEGER: Final = sorted(kind for kind in {*QLinearOpsRegistry, *QDQRegistry} if not kind.endswith("Normalization"))
@@ -167,12 +171,18 @@ def quantise(
             for name in bench.groups:
                 sensitivity[name] = measure(tuple(other for other in bench.groups if other != name), some)
             ranked = sorted(sensitivity, key=lambda name: -sensitivity[name].difference.rms_score)
-            # The fewest of them, the most harmful first: too few fail, all of them stand for no INT8 at all.
+            # All of them stand for bytes as weights and no INT8 arithmetic, which is the least harm that can be had.
+            chosen = least = measure(tuple(ranked))
+            trials.append(least)
+            missed = not least.difference.within(tolerance)
+            # The fewest of them, the most harmful first.
             too_few, enough = 0, len(ranked)
-            while enough - too_few > 1 or chosen.kept != tuple(ranked[:enough]):
-                count = max(too_few + 1, (too_few + enough) // 2) if enough - too_few > 1 else enough
+            while enough - too_few > 1:
+                count = (too_few + enough) // 2
                 trials.append(measure(tuple(ranked[:count])))
-                if trials[-1].difference.within(tolerance) or count == len(ranked):
+                found = trials[-1].difference
+                near = missed and found.rms_score <= NEAR_LEAST * least.difference.rms_score
+                if found.within(tolerance) or near:
                     chosen, enough = trials[-1], count
                 else:
                     too_few = count

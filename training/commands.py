@@ -116,7 +116,7 @@ def policy(
     crops: Crops,
     trained: Annotated[bool, typer.Option("--trained", help="Use the trained stages, before export.")] = False,
     leakage: Annotated[float, typer.Option(help="Largest share of fakes that stage 1 may pass.", min=0, max=1)] = 0.01,
-    false_alarm: Annotated[float, typer.Option(help="Largest share of reals settled as fake.", min=0, max=1)] = 0.01,
+    false_alarm: Annotated[float, typer.Option(help="Largest share of reals settled as fake.", min=0, max=1)] = 0.0,
     error: Annotated[float, typer.Option(help="Largest share of errors in certain verdicts.", min=0, max=1)] = 0.05,
     certain: Annotated[float, typer.Option(help="Least share of verdicts not uncertain.", min=0, max=1)] = 0.5,
     unit: Annotated[str, typer.Option(help="What bounds count: auto, group or face.")] = "auto",

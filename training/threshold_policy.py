@@ -40,14 +40,15 @@ class Targets:
 
     Attributes:
         leakage: Largest share of fakes that stage 1 may pass as real, by its upper bound.
-        false_alarm: Largest share of reals that stage 1 may settle as fake, by its upper bound.
+        false_alarm: Largest share of reals that stage 1 may settle as fake, by its upper bound; with 0, nobody is
+            called fake on the word of the fast filter alone.
         error: Largest share of wrong verdicts among those that are not `uncertain`.
         certain: Least share of faces that must keep a verdict other than `uncertain`.
         unit: What the bounds count.
     """
 
     leakage: float = 0.01
-    false_alarm: float = 0.01
+    false_alarm: float = 0.0
     error: float = 0.05
     certain: float = 0.5
     unit: Unit = "group"

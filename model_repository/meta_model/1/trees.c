@@ -51,855 +51,880 @@ const char* get_leaf_output_type(void) {
 
 void predict(union Entry* data, int pred_margin, double* result) {
   unsigned int tmp;
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.242031216621398704) ) ) {
-      result[0] += -0.14098360655737704;
-    } else {
-      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.1999208107590675076) ) ) {
-        result[0] += -0.06431095406360425;
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.0574181769043207238) ) ) {
+    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.785886228084564098) ) ) {
+      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.9681084156036375843) ) ) {
+        result[0] += -0.1534136546184739;
       } else {
-        if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)314.6000061035156818) ) ) {
-          if ( LIKELY( !(data[3].missing != -1) || (data[3].fvalue <= (double)0.291541129350662287) ) ) {
-            result[0] += 0.003703703703703704;
+        result[0] += -0.09668874172185432;
+      }
+    } else {
+      if ( LIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1789824739098548612) ) ) {
+        result[0] += -0.06823529411764706;
+      } else {
+        result[0] += -0.012244897959183671;
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.8687071502208710827) ) ) {
+      if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.511161804199219194) ) ) {
+        result[0] += -0.012244897959183671;
+      } else {
+        result[0] += 0.09859154929577466;
+      }
+    } else {
+      result[0] += 0.16282051282051282;
+    }
+  }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.3727525472640991766) ) ) {
+    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.785886228084564098) ) ) {
+      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.9681084156036375843) ) ) {
+        result[0] += -0.1391507235898056;
+      } else {
+        result[0] += -0.08748205545059931;
+      }
+    } else {
+      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.05879731476306914589) ) ) {
+        result[0] += -0.03914061660799494;
+      } else {
+        result[0] += 0.0029700312185906093;
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)1.401767551898956521) ) ) {
+      if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.378962248563766424) ) ) {
+        result[0] += 0.0029700312185906093;
+      } else {
+        result[0] += 0.11668462689050618;
+      }
+    } else {
+      result[0] += 0.15882144576203475;
+    }
+  }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.3727525472640991766) ) ) {
+    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.785886228084564098) ) ) {
+      if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.357260048389434592) ) ) {
+        result[0] += -0.13433645840648273;
+      } else {
+        result[0] += -0.08667482445256862;
+      }
+    } else {
+      if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.8565595746040345349) ) ) {
+        if ( LIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1789824739098548612) ) ) {
+          result[0] += -0.04991495700548083;
+        } else {
+          result[0] += 0.008041519934231618;
+        }
+      } else {
+        result[0] += 0.08348154331910246;
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)1.401767551898956521) ) ) {
+      result[0] += 0.08442346761885675;
+    } else {
+      result[0] += 0.14605596195223067;
+    }
+  }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.0574181769043207238) ) ) {
+    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-1.270260751247405784) ) ) {
+      result[0] += -0.10943714299881749;
+    } else {
+      if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.3121582567691802423) ) ) {
+        result[0] += -0.07065925861771975;
+      } else {
+        result[0] += -0.0189633400988148;
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.8687071502208710827) ) ) {
+      if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.511161804199219194) ) ) {
+        result[0] += -0.0189633400988148;
+      } else {
+        result[0] += 0.08274971283496106;
+      }
+    } else {
+      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.02853958681225777019) ) ) {
+        result[0] += 0.08274971283496106;
+      } else {
+        result[0] += 0.13838962297680663;
+      }
+    }
+  }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.3727525472640991766) ) ) {
+    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.785886228084564098) ) ) {
+      if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.357260048389434592) ) ) {
+        result[0] += -0.11683969899454548;
+      } else {
+        result[0] += -0.07159491648751076;
+      }
+    } else {
+      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.05879731476306914589) ) ) {
+        result[0] += -0.031652543143826095;
+      } else {
+        result[0] += 0.014658701735281757;
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.3882074356079106) ) ) {
+      if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.8002604842185975231) ) ) {
+        result[0] += 0.014658701735281757;
+      } else {
+        result[0] += 0.10597008234187502;
+      }
+    } else {
+      result[0] += 0.12783023771877863;
+    }
+  }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.0574181769043207238) ) ) {
+    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-1.270260751247405784) ) ) {
+      result[0] += -0.09400485538996985;
+    } else {
+      if ( LIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1830799505114555081) ) ) {
+        if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03477786108851433494) ) ) {
+          result[0] += -0.000706229212346275;
+        } else {
+          result[0] += -0.06983687084330505;
+        }
+      } else {
+        result[0] += -0.000706229212346275;
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)1.401767551898956521) ) ) {
+      if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.478509068489075151) ) ) {
+        result[0] += -0.000706229212346275;
+      } else {
+        result[0] += 0.0835154990235443;
+      }
+    } else {
+      result[0] += 0.1205467847043023;
+    }
+  }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.3727525472640991766) ) ) {
+    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.785886228084564098) ) ) {
+      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.9681084156036375843) ) ) {
+        result[0] += -0.09727287967196226;
+      } else {
+        result[0] += -0.052124982468870554;
+      }
+    } else {
+      if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.457289814949036089) ) ) {
+        result[0] += -0.0454046100820776;
+      } else {
+        result[0] += 0.0086529685240461;
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.3882074356079106) ) ) {
+      if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.8002604842185975231) ) ) {
+        result[0] += 0.008941671171515907;
+      } else {
+        result[0] += 0.09318016747450346;
+      }
+    } else {
+      result[0] += 0.11372853432172021;
+    }
+  }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.4555594474077225287) ) ) {
+    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.895921558141708485) ) ) {
+      if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-1.270260751247405784) ) ) {
+        result[0] += -0.08340895034956183;
+      } else {
+        if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)279.5000000000000568) ) ) {
+          if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.2701500356197357733) ) ) {
+            result[0] += 0.08587093197658623;
           } else {
-            result[0] += 0.0962962962962963;
+            result[0] += -0.017033905147925906;
           }
         } else {
-          result[0] += -0.06431095406360425;
-        }
-      }
-    }
-  } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
-      result[0] += 0.1;
-    } else {
-      result[0] += 0.18782608695652175;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.088116347789764182) ) ) {
-      result[0] += -0.12233958486262704;
-    } else {
-      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.2593867629766463678) ) ) {
-        result[0] += -0.05753348217552101;
-      } else {
-        if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)316.7666778564453693) ) ) {
-          if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)2.8416528701782231) ) ) {
-            result[0] += -0.04927924029528109;
+          if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.6404102146625517689) ) ) {
+            result[0] += -0.08340895034956183;
           } else {
-            result[0] += 0.03133855891593664;
-          }
-        } else {
-          result[0] += -0.05753348217552101;
-        }
-      }
-    }
-  } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
-      result[0] += 0.09069971522692824;
-    } else {
-      result[0] += 0.17089657084569643;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.266785979270934837) ) ) {
-      result[0] += -0.11938417954401287;
-    } else {
-      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.1813570782542228421) ) ) {
-        if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)301.1666717529297443) ) ) {
-          if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.02292107418179511677) ) ) {
-            result[0] += -0.11342931087887027;
-          } else {
-            result[0] += -0.04052869746477006;
-          }
-        } else {
-          result[0] += -0.015211001854894836;
-        }
-      } else {
-        result[0] += 0.00683105201609242;
-      }
-    }
-  } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
-      result[0] += 0.08260388989990693;
-    } else {
-      result[0] += 0.1578351046852976;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.242031216621398704) ) ) {
-      result[0] += -0.10787990015804189;
-    } else {
-      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.2593867629766463678) ) ) {
-        result[0] += -0.04926050180798318;
-      } else {
-        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4025125503540039618) ) ) {
-          if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)316.7666778564453693) ) ) {
-            result[0] += 0.04388513812290572;
-          } else {
-            result[0] += -0.04926050180798318;
-          }
-        } else {
-          result[0] += -0.04926050180798318;
-        }
-      }
-    }
-  } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
-      result[0] += 0.07545734288801524;
-    } else {
-      result[0] += 0.1474168108778345;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.266785979270934837) ) ) {
-      result[0] += -0.10161013907145842;
-    } else {
-      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.1813570782542228421) ) ) {
-        result[0] += -0.04313913959192173;
-      } else {
-        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04283776879310608604) ) ) {
-          if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.420816779136658159) ) ) {
-            result[0] += -0.022598687883510285;
-          } else {
-            result[0] += 0.06371256231944936;
-          }
-        } else {
-          result[0] += -0.04313913959192173;
-        }
-      }
-    }
-  } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
-      result[0] += 0.06907796790277733;
-    } else {
-      result[0] += 0.13887977676181432;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.537886857986449973) ) ) {
-      result[0] += -0.10448719979119803;
-    } else {
-      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.2593867629766463678) ) ) {
-        result[0] += -0.044623094001095445;
-      } else {
-        if ( LIKELY( !(data[3].missing != -1) || (data[3].fvalue <= (double)0.291541129350662287) ) ) {
-          if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.807811617851257768) ) ) {
-            result[0] += -0.044623094001095445;
-          } else {
-            result[0] += 0.02691025636671799;
-          }
-        } else {
-          result[0] += 0.062345602133995426;
-        }
-      }
-    }
-  } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
-      result[0] += 0.0633327726966065;
-    } else {
-      result[0] += 0.1317232600881461;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.537886857986449973) ) ) {
-      result[0] += -0.09750142462017736;
-    } else {
-      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.2593867629766463678) ) ) {
-        result[0] += -0.04054335510025847;
-      } else {
-        if ( LIKELY( !(data[3].missing != -1) || (data[3].fvalue <= (double)0.291541129350662287) ) ) {
-          if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.807811617851257768) ) ) {
-            result[0] += -0.04054335510025847;
-          } else {
-            result[0] += 0.024407438596553935;
-          }
-        } else {
-          result[0] += 0.0570581235232738;
-        }
-      }
-    }
-  } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
-      result[0] += 0.0581225999122081;
-    } else {
-      result[0] += 0.12560354594803527;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.266785979270934837) ) ) {
-      result[0] += -0.08217486796717736;
-    } else {
-      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03309011831879616478) ) ) {
-        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.420816779136658159) ) ) {
-          result[0] += -0.03574091863691012;
-        } else {
-          result[0] += 0.05337212083892953;
-        }
-      } else {
-        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)5.429415702819825107) ) ) {
-          result[0] += -0.041985979551737655;
-        } else {
-          result[0] += 0.031964208572791204;
-        }
-      }
-    }
-  } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
-      result[0] += 0.05337212083892953;
-    } else {
-      result[0] += 0.12027611047625027;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.537886857986449973) ) ) {
-      result[0] += -0.08599355506059149;
-    } else {
-      if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.1813570782542228421) ) ) {
-        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.518540620803833452) ) ) {
-          result[0] += -0.07023302270710098;
-        } else {
-          if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.04781619459390639565) ) ) {
-            result[0] += -0.05152522229164;
-          } else {
-            result[0] += 0.0030817183783729374;
+            result[0] += -0.027250359359859113;
           }
         }
-      } else {
-        result[0] += 0.00708506128247006;
       }
+    } else {
+      result[0] += 0.09089967571238283;
     }
   } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
-      result[0] += 0.049023013637668755;
-    } else {
-      result[0] += 0.11556173953450888;
-    }
+    result[0] += 0.09089967571238283;
   }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.088116347789764182) ) ) {
-      if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
-        result[0] += -0.10644658494706982;
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.4555594474077225287) ) ) {
+    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.895921558141708485) ) ) {
+      if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-1.270260751247405784) ) ) {
+        result[0] += -0.07768265896614865;
       } else {
-        result[0] += -0.056011033019126015;
-      }
-    } else {
-      if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4025125503540039618) ) ) {
-        result[0] += -0.013320808813477246;
-      } else {
-        result[0] += -0.056011033019126015;
-      }
-    }
-  } else {
-    if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1315204948186874112) ) ) {
-      if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)3.028707146644592729) ) ) {
-        result[0] += -0.013320808813477246;
-      } else {
-        result[0] += 0.10592331812056784;
-      }
-    } else {
-      result[0] += 0.10592331812056784;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.537886857986449973) ) ) {
-      result[0] += -0.07600548630545582;
-    } else {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05374504067003727653) ) ) {
-        result[0] += -0.01661460224286815;
-      } else {
-        if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.1519433185458183011) ) ) {
-          result[0] += -0.07600548630545582;
-        } else {
-          result[0] += -0.01661460224286815;
-        }
-      }
-    }
-  } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-      if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1123816519975662093) ) ) {
-        result[0] += -0.01661460224286815;
-      } else {
-        result[0] += 0.08078700685213007;
-      }
-    } else {
-      result[0] += 0.11982696430735924;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.242031216621398704) ) ) {
-      if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.3288900554180145819) ) ) {
-        if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)309.8333282470703693) ) ) {
-          result[0] += -0.09138529958643653;
-        } else {
-          result[0] += -0.02680137413100895;
-        }
-      } else {
-        result[0] += -0.011139254270755896;
-      }
-    } else {
-      result[0] += -0.011139254270755896;
-    }
-  } else {
-    if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-      if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1123816519975662093) ) ) {
-        result[0] += -0.011139254270755896;
-      } else {
-        result[0] += 0.07593715756336904;
-      }
-    } else {
-      result[0] += 0.11680641573616812;
-    }
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
-    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.2593867629766463678) ) ) {
-      if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
-        result[0] += -0.09491684706376217;
-      } else {
-        result[0] += -0.029943592652821694;
-      }
-    } else {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04283776879310608604) ) ) {
-        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.420816779136658159) ) ) {
-          if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.02888390421867370952) ) ) {
-            result[0] += 0.04173013477188772;
+        if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)279.5000000000000568) ) ) {
+          if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.2701500356197357733) ) ) {
+            result[0] += 0.07825047821083353;
           } else {
-            result[0] += -0.029943592652821694;
+            result[0] += -0.015515327687643847;
           }
         } else {
-          result[0] += 0.061384015340012026;
+          if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.6404102146625517689) ) ) {
+            result[0] += -0.07768265896614865;
+          } else {
+            result[0] += -0.024644324675043003;
+          }
         }
+      }
+    } else {
+      result[0] += 0.08508948577355077;
+    }
+  } else {
+    result[0] += 0.08508948577355077;
+  }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.0574181769043207238) ) ) {
+    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.616616666316985862) ) ) {
+      result[0] += -0.09308232882178197;
+    } else {
+      if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-2.543251395225524458) ) ) {
+        result[0] += -0.09308232882178197;
       } else {
-        result[0] += -0.028675028229467908;
+        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.0594447683542966912) ) ) {
+          result[0] += -0.01842772202029592;
+        } else {
+          result[0] += -0.08836509986362984;
+        }
       }
     }
   } else {
-    result[0] += 0.10124820800059367;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
-    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.2593867629766463678) ) ) {
-      if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
-        result[0] += -0.09071403923228383;
+    if ( UNLIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)1.401767551898956521) ) ) {
+      if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.478509068489075151) ) ) {
+        result[0] += -0.013041343409636322;
       } else {
-        result[0] += -0.027254386492363777;
+        result[0] += 0.06415738769261299;
       }
     } else {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04283776879310608604) ) ) {
-        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.420816779136658159) ) ) {
-          if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.02888390421867370952) ) ) {
-            result[0] += 0.03807725173615867;
+      result[0] += 0.09984691010379229;
+    }
+  }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.4555594474077225287) ) ) {
+    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.895921558141708485) ) ) {
+      if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-1.829192280769347922) ) ) {
+        result[0] += -0.07664924480299184;
+      } else {
+        if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03776588290929795005) ) ) {
+          if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3311426639556885321) ) ) {
+            result[0] += 0.052975855020923536;
           } else {
-            result[0] += -0.027254386492363777;
+            result[0] += -0.04053523523233468;
           }
         } else {
-          result[0] += 0.05598944275796484;
+          result[0] += -0.03904473503890571;
         }
+      }
+    } else {
+      result[0] += 0.07532872911832074;
+    }
+  } else {
+    if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.255855321884156162) ) ) {
+      result[0] += 0.07532872911832074;
+    } else {
+      result[0] += 0.1159074312746574;
+    }
+  }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.7659678459167481579) ) ) {
+    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.785886228084564098) ) ) {
+      if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-2.838226795196532759) ) ) {
+        result[0] += -0.10318719622366056;
       } else {
-        result[0] += -0.025945153516699567;
+        result[0] += -0.04598792545635237;
+      }
+    } else {
+      if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.895921558141708485) ) ) {
+        result[0] += -0.008562918478918932;
+      } else {
+        result[0] += 0.03413648481133667;
       }
     }
   } else {
-    result[0] += 0.09805435102198584;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.088116347789764182) ) ) {
-      result[0] += -0.04805921383795611;
+    if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.3882074356079106) ) ) {
+      result[0] += 0.03413648481133667;
     } else {
-      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03300984390079975822) ) ) {
-        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.420816779136658159) ) ) {
-          if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)303.7666778564453693) ) ) {
-            result[0] += -0.04021017179260378;
+      if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.3579813688993453424) ) ) {
+        result[0] += 0.03999151482416775;
+      } else {
+        result[0] += 0.11627647215398747;
+      }
+    }
+  }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.7659678459167481579) ) ) {
+    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.785886228084564098) ) ) {
+      if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-2.838226795196532759) ) ) {
+        result[0] += -0.09874643695099888;
+      } else {
+        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)5.436487197875977451) ) ) {
+          if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.4462649226188659113) ) ) {
+            result[0] += -0.07847064440881235;
           } else {
-            result[0] += 0.04819444695566309;
+            result[0] += -0.024348182227094613;
           }
         } else {
-          result[0] += 0.07783551613248103;
+          result[0] += 0.0020637240462108163;
         }
+      }
+    } else {
+      result[0] += 0.0020637240462108163;
+    }
+  } else {
+    if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.02634020708501339306) ) ) {
+      result[0] += 0.0020637240462108163;
+    } else {
+      result[0] += 0.08361295439461008;
+    }
+  }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.8687071502208710827) ) ) {
+    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.785886228084564098) ) ) {
+      if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-2.838226795196532759) ) ) {
+        result[0] += -0.09461489079529697;
+      } else {
+        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)5.436487197875977451) ) ) {
+          result[0] += -0.04561919167476684;
+        } else {
+          result[0] += 0.002604341920504529;
+        }
+      }
+    } else {
+      result[0] += 0.002604341920504529;
+    }
+  } else {
+    if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.02853958681225777019) ) ) {
+      result[0] += 0.002604341920504529;
+    } else {
+      if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)318.9333343505859943) ) ) {
+        result[0] += 0.09365094764365409;
+      } else {
+        result[0] += 0.002604341920504529;
+      }
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.8714431822299958386) ) ) {
+    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.785886228084564098) ) ) {
+      result[0] += -0.047359204831333754;
+    } else {
+      if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)1.401767551898956521) ) ) {
+        if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.3065377324819564264) ) ) {
+          if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.43965482711792081) ) ) {
+            result[0] += -0.047359204831333754;
+          } else {
+            result[0] += 0.014057794294119925;
+          }
+        } else {
+          result[0] += 0.014057794294119925;
+        }
+      } else {
+        if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03614381141960621574) ) ) {
+          result[0] += 0.014057794294119925;
+        } else {
+          result[0] += 0.08328897253914605;
+        }
+      }
+    }
+  } else {
+    result[0] += 0.08328897253914605;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.895921558141708485) ) ) {
+    if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.4555594474077225287) ) ) {
+      if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.616616666316985862) ) ) {
+        result[0] += -0.07093861892693372;
+      } else {
+        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.06232960708439350822) ) ) {
+          result[0] += -0.01789285136850811;
+        } else {
+          result[0] += -0.07093861892693372;
+        }
+      }
+    } else {
+      if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.3882074356079106) ) ) {
+        if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3937472850084305365) ) ) {
+          result[0] += -0.01789285136850811;
+        } else {
+          result[0] += 0.03231387408669723;
+        }
+      } else {
+        result[0] += 0.0675698702367703;
+      }
+    }
+  } else {
+    result[0] += 0.07988427613332086;
+  }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)1.401767551898956521) ) ) {
+    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.046802341938019021) ) ) {
+      if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.3243640661239623468) ) ) {
+        result[0] += -0.053840650632043144;
+      } else {
+        if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-1.270260751247405784) ) ) {
+          result[0] += -0.03608537210393874;
+        } else {
+          if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)2.629531502723694292) ) ) {
+            result[0] += -0.03608537210393874;
+          } else {
+            if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)309.8333282470703693) ) ) {
+              result[0] += -0.0010118312079945737;
+            } else {
+              result[0] += 0.05407328412262144;
+            }
+          }
+        }
+      }
+    } else {
+      result[0] += 0.07354527140013577;
+    }
+  } else {
+    result[0] += 0.07354527140013577;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.895921558141708485) ) ) {
+    if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.4555594474077225287) ) ) {
+      if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-2.838226795196532759) ) ) {
+        result[0] += -0.08475383059691446;
       } else {
         if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)283.8333282470703693) ) ) {
-          result[0] += 0.01685074524424674;
+          result[0] += -0.00039444408329647007;
         } else {
-          result[0] += -0.029454915923554176;
-        }
-      }
-    }
-  } else {
-    result[0] += 0.09500639829769253;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.537886857986449973) ) ) {
-      result[0] += -0.05793795025807516;
-    } else {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05374504067003727653) ) ) {
-        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05157659761607647636) ) ) {
-          if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.1455524191260337552) ) ) {
-            result[0] += -0.019399082450920854;
+          if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.822925567626953014) ) ) {
+            result[0] += -0.08475383059691446;
           } else {
-            if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)301.1666717529297443) ) ) {
-              result[0] += 0.04967112543337259;
-            } else {
-              result[0] += -0.0022647617057484338;
-            }
+            result[0] += -0.022190418263154585;
           }
-        } else {
-          result[0] += 0.09206963036824266;
         }
+      }
+    } else {
+      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.255855321884156162) ) ) {
+        result[0] += -0.00039444408329647007;
       } else {
-        result[0] += -0.05793795025807516;
+        result[0] += 0.07202977016609356;
       }
     }
   } else {
-    result[0] += 0.09206963036824266;
+    result[0] += 0.07202977016609356;
   }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.471965610980987771) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.537886857986449973) ) ) {
-      result[0] += -0.054188962026800735;
-    } else {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05374504067003727653) ) ) {
-        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05157659761607647636) ) ) {
-          if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.1455524191260337552) ) ) {
-            if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)304.6333465576172443) ) ) {
-              result[0] += -0.030006014385406534;
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)1.401767551898956521) ) ) {
+    if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.046802341938019021) ) ) {
+      if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.3243640661239623468) ) ) {
+        result[0] += -0.04775059395156504;
+      } else {
+        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)2.552666068077087846) ) ) {
+          result[0] += -0.04775059395156504;
+        } else {
+          if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.04359581321477889321) ) ) {
+            if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03975435160100460746) ) ) {
+              result[0] += 0.018860583965252198;
             } else {
-              result[0] += 0.014462054168193808;
+              result[0] += -0.030929781211392077;
             }
           } else {
-            result[0] += 0.020009964568940664;
+            result[0] += 0.04096329489395815;
           }
-        } else {
-          result[0] += 0.08921595681525817;
         }
+      }
+    } else {
+      result[0] += 0.06726272337701804;
+    }
+  } else {
+    result[0] += 0.06726272337701804;
+  }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)1.401767551898956521) ) ) {
+    if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-2.838226795196532759) ) ) {
+      result[0] += -0.0801927835062138;
+    } else {
+      if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.8942979872226713978) ) ) {
+        result[0] += -0.07737415031763244;
       } else {
-        result[0] += -0.053651734220425774;
+        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)2.265821456909180132) ) ) {
+          result[0] += -0.07737415031763244;
+        } else {
+          result[0] += -0.007462942234346061;
+        }
       }
     }
   } else {
-    result[0] += 0.08921595681525817;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.70251816511154197) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.537886857986449973) ) ) {
-      result[0] += -0.0506234620069039;
+    if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)2.893508195877075639) ) ) {
+      if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)301.1666717529297443) ) ) {
+        result[0] += -0.007462942234346061;
+      } else {
+        result[0] += 0.0615220623618099;
+      }
     } else {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05374504067003727653) ) ) {
-        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05157659761607647636) ) ) {
-          if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.1455524191260337552) ) ) {
-            result[0] += -0.015930730543576476;
+      result[0] += 0.08372648811566209;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.8714431822299958386) ) ) {
+    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.785886228084564098) ) ) {
+      result[0] += -0.03245474079754296;
+    } else {
+      if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.401965975761414018) ) ) {
+        if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4053335636854172308) ) ) {
+          result[0] += -0.03245474079754296;
+        } else {
+          result[0] += 0.012729961778981653;
+        }
+      } else {
+        if ( UNLIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.0574181769043207238) ) ) {
+          result[0] += -0.0013547993694268557;
+        } else {
+          if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)294.2333221435547443) ) ) {
+            result[0] += -0.0012682279231766352;
           } else {
-            result[0] += 0.018464070809034124;
+            result[0] += 0.061615761779244785;
           }
-        } else {
-          result[0] += 0.08929831954831258;
-        }
-      } else {
-        if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.1519433185458183011) ) ) {
-          result[0] += -0.0506234620069039;
-        } else {
-          result[0] += 0.013985081773087391;
         }
       }
     }
   } else {
-    result[0] += 0.08929831954831258;
+    result[0] += 0.061615761779244785;
   }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
-      result[0] += -0.07762992259176396;
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.895921558141708485) ) ) {
+    if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-2.838226795196532759) ) ) {
+      result[0] += -0.0755756056187436;
     } else {
-      if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1757816374301910123) ) ) {
-        result[0] += -0.04310073757965418;
-      } else {
-        if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5867116451263428845) ) ) {
-          if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3289106637239456732) ) ) {
-            if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.224866695702075986) ) ) {
-              result[0] += -0.014235152910370264;
+      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)5.436487197875977451) ) ) {
+        if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.594767451286315696) ) ) {
+          result[0] += -0.05896032079141662;
+        } else {
+          if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.401965975761414018) ) ) {
+            if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4290331006050110418) ) ) {
+              result[0] += -0.05896032079141662;
             } else {
-              result[0] += 0.03156734546298657;
+              result[0] += 0.015050825260671592;
             }
           } else {
-            result[0] += -0.03552856853031607;
+            result[0] += 0.008017793338172565;
           }
-        } else {
-          result[0] += 0.048268517665855847;
         }
+      } else {
+        result[0] += 0.05897674482235724;
       }
     }
   } else {
-    result[0] += 0.10371200968147365;
+    result[0] += 0.05897674482235724;
   }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
-      result[0] += -0.07424501935539383;
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.634368002414703591) ) ) {
+    if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.785886228084564098) ) ) {
+      result[0] += -0.02797849616221096;
     } else {
-      if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1757816374301910123) ) ) {
-        if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)285.1333312988281818) ) ) {
-          result[0] += 0.002095002628722437;
+      if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.401965975761414018) ) ) {
+        result[0] += -0.022981098417543408;
+      } else {
+        if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03604334965348244407) ) ) {
+          result[0] += 0.07427638011263717;
         } else {
-          if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03300984390079975822) ) ) {
-            result[0] += 4.5726754387391126e-05;
+          if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.137851476669312412) ) ) {
+            result[0] += -0.021766731895445732;
           } else {
-            result[0] += -0.07424501935539383;
-          }
-        }
-      } else {
-        if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5867116451263428845) ) ) {
-          result[0] += 0.002095002628722437;
-        } else {
-          result[0] += 0.04486983354352953;
-        }
-      }
-    }
-  } else {
-    result[0] += 0.1021052299660326;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
-      result[0] += -0.07097298860497935;
-    } else {
-      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03300984390079975822) ) ) {
-        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03234793618321419456) ) ) {
-          result[0] += -0.0009226793151560668;
-        } else {
-          result[0] += 0.1005753312114309;
-        }
-      } else {
-        if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)283.8333282470703693) ) ) {
-          result[0] += 0.018251833513312176;
-        } else {
-          if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1757816374301910123) ) ) {
-            result[0] += -0.07097298860497935;
-          } else {
-            result[0] += -0.01584614466662175;
-          }
-        }
-      }
-    }
-  } else {
-    result[0] += 0.1005753312114309;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-    if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.2593867629766463678) ) ) {
-      result[0] += -0.019326086758333697;
-    } else {
-      if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1757816374301910123) ) ) {
-        result[0] += -0.019326086758333697;
-      } else {
-        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3866870254278183539) ) ) {
-          if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.2001519054174423495) ) ) {
-            if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.1390740275382995883) ) ) {
-              result[0] += 0.047709844090051495;
+            if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.2487077116966247281) ) ) {
+              result[0] += 0.005735235655021321;
             } else {
-              result[0] += -0.019326086758333697;
-            }
-          } else {
-            result[0] += 0.048322307244175716;
-          }
-        } else {
-          result[0] += -0.016713045656003955;
-        }
-      }
-    }
-  } else {
-    result[0] += 0.09910529935192398;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
-      result[0] += -0.0669286886588951;
-    } else {
-      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03300984390079975822) ) ) {
-        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03234793618321419456) ) ) {
-          result[0] += -0.0006492101783325989;
-        } else {
-          result[0] += 0.09768042790070268;
-        }
-      } else {
-        if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)283.8333282470703693) ) ) {
-          result[0] += 0.017072720550224792;
-        } else {
-          if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1757816374301910123) ) ) {
-            result[0] += -0.0669286886588951;
-          } else {
-            result[0] += -0.014243921632527731;
-          }
-        }
-      }
-    }
-  } else {
-    result[0] += 0.09768042790070268;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.242031216621398704) ) ) {
-      if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.444682359695435458) ) ) {
-        result[0] += -0.07398186517780973;
-      } else {
-        result[0] += -0.010628230533095542;
-      }
-    } else {
-      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03300984390079975822) ) ) {
-        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.420816779136658159) ) ) {
-          if ( LIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)303.7666778564453693) ) ) {
-            result[0] += -0.030817995282366437;
-          } else {
-            result[0] += 0.04574443530615818;
-          }
-        } else {
-          result[0] += 0.06728178959284485;
-        }
-      } else {
-        result[0] += -0.010628230533095542;
-      }
-    }
-  } else {
-    result[0] += 0.09628805263951654;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
-      result[0] += -0.06262147538759087;
-    } else {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05374504067003727653) ) ) {
-        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05157659761607647636) ) ) {
-          if ( LIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.1455524191260337552) ) ) {
-            result[0] += -0.014432904821353128;
-          } else {
-            result[0] += 0.015344168126481681;
-          }
-        } else {
-          result[0] += 0.09092439181867373;
-        }
-      } else {
-        if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.1519433185458183011) ) ) {
-          result[0] += -0.06262147538759087;
-        } else {
-          result[0] += 0.018172467279254728;
-        }
-      }
-    }
-  } else {
-    result[0] += 0.09491724619288895;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
-      result[0] += -0.05968331910085363;
-    } else {
-      if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4025125503540039618) ) ) {
-        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3744419962167740423) ) ) {
-          if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3289106637239456732) ) ) {
-            result[0] += 0.005596171421506571;
-          } else {
-            result[0] += -0.055309858043022464;
-          }
-        } else {
-          result[0] += 0.09355861191423859;
-        }
-      } else {
-        if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-0.3660463392734527033) ) ) {
-          result[0] += -0.05968331910085363;
-        } else {
-          result[0] += 0.003068882277208132;
-        }
-      }
-    }
-  } else {
-    result[0] += 0.09355861191423859;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-    if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1791155412793159207) ) ) {
-      if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)285.1333312988281818) ) ) {
-        result[0] += -0.0035845351756714204;
-      } else {
-        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03832207247614861229) ) ) {
-          if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.2462489902973175326) ) ) {
-            result[0] += -0.0035845351756714204;
-          } else {
-            result[0] += -0.05889382339341742;
-          }
-        } else {
-          result[0] += -0.10353679566229951;
-        }
-      }
-    } else {
-      if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.449307978153228982) ) ) {
-        result[0] += -0.0035845351756714204;
-      } else {
-        result[0] += 0.06810903110463715;
-      }
-    }
-  } else {
-    result[0] += 0.09220412349880747;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
-      result[0] += -0.056217593318073314;
-    } else {
-      if ( UNLIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)279.5000000000000568) ) ) {
-        result[0] += 0.057517687083328134;
-      } else {
-        if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1757816374301910123) ) ) {
-          result[0] += -0.03552971345242533;
-        } else {
-          if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.7379283308982848011) ) ) {
-            result[0] += -0.03552971345242533;
-          } else {
-            if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.92919397354126021) ) ) {
-              result[0] += -0.007515097152695354;
-            } else {
-              result[0] += 0.021415459501993323;
+              result[0] += 0.08303666175416512;
             }
           }
         }
       }
     }
   } else {
-    result[0] += 0.09084706434613958;
+    result[0] += 0.09315131467282975;
   }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-    if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05374504067003727653) ) ) {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.0495875123888254235) ) ) {
-        if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03300984390079975822) ) ) {
-          if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03234793618321419456) ) ) {
-            result[0] += 0.000112859497256617;
-          } else {
-            result[0] += 0.0894818515297404;
-          }
-        } else {
-          result[0] += -0.017135809142798622;
-        }
-      } else {
-        result[0] += 0.05148171754575075;
-      }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)1.573027610778808816) ) ) {
+    if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-2.838226795196532759) ) ) {
+      result[0] += -0.07125045610509531;
     } else {
-      if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.1519433185458183011) ) ) {
-        result[0] += -0.06619973615566284;
+      if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.8942979872226713978) ) ) {
+        result[0] += -0.07125045610509531;
       } else {
-        result[0] += 0.016704012671605213;
+        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)2.366647958755493608) ) ) {
+          result[0] += -0.06277812538655399;
+        } else {
+          result[0] += -0.00914438363875353;
+        }
       }
     }
   } else {
-    result[0] += 0.0894818515297404;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
-      result[0] += -0.053850370185984466;
+    if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)2.861575841903686968) ) ) {
+      result[0] += -0.00914438363875353;
     } else {
-      if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4025125503540039618) ) ) {
-        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3744419962167740423) ) ) {
-          if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3289106637239456732) ) ) {
-            if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03300984390079975822) ) ) {
-              result[0] += 0.03913076066112199;
+      if ( UNLIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.4834863841533661444) ) ) {
+        result[0] += 0.03890568172924828;
+      } else {
+        result[0] += 0.0946037214969318;
+      }
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.634368002414703591) ) ) {
+    if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.4204297512769698542) ) ) {
+      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.04071380011737347343) ) ) {
+        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3997302949428558905) ) ) {
+          result[0] += -0.0012979657459454156;
+        } else {
+          if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-1.908585488796233909) ) ) {
+            result[0] += -0.10265550849690348;
+          } else {
+            result[0] += -0.007125964411845912;
+          }
+        }
+      } else {
+        result[0] += -0.03722212417000656;
+      }
+    } else {
+      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.317098855972290927) ) ) {
+        result[0] += -0.0012979657459454156;
+      } else {
+        result[0] += 0.0565598656043407;
+      }
+    }
+  } else {
+    result[0] += 0.08941418715735462;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.634368002414703591) ) ) {
+    if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-2.838226795196532759) ) ) {
+      result[0] += -0.0667778256321351;
+    } else {
+      if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)2.366647958755493608) ) ) {
+        result[0] += -0.06423803947184857;
+      } else {
+        if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.3243640661239623468) ) ) {
+          result[0] += -0.020716861836716935;
+        } else {
+          if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.8240399062633515515) ) ) {
+            if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)309.8333282470703693) ) ) {
+              result[0] += -0.010682262297411637;
             } else {
-              result[0] += -0.003408409498133259;
+              result[0] += 0.031143101666848805;
             }
           } else {
-            result[0] += -0.04995897849340899;
+            result[0] += 0.05297176183357502;
+          }
+        }
+      }
+    }
+  } else {
+    result[0] += 0.0870757874796403;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.634368002414703591) ) ) {
+    if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-2.838226795196532759) ) ) {
+      result[0] += -0.063842006297861;
+    } else {
+      if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.401965975761414018) ) ) {
+        if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3997302949428558905) ) ) {
+          result[0] += -0.063842006297861;
+        } else {
+          result[0] += 0.008488732077525703;
+        }
+      } else {
+        if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.0574181769043207238) ) ) {
+          if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.728756189346313921) ) ) {
+            result[0] += 0.04170451820445427;
+          } else {
+            result[0] += -0.014366555913914636;
           }
         } else {
-          result[0] += 0.08810401249174808;
+          result[0] += 0.04170451820445427;
         }
-      } else {
-        result[0] += -0.02426595963893604;
       }
     }
   } else {
-    result[0] += 0.08810401249174808;
+    result[0] += 0.08477073114672141;
   }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-    if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05374504067003727653) ) ) {
-      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.05157659761607647636) ) ) {
-        if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5327260494232178845) ) ) {
-          if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.180528864264488248) ) ) {
-            result[0] += 0.02716599334120647;
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.634368002414703591) ) ) {
+    if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.8942979872226713978) ) ) {
+      result[0] += -0.0689378167958972;
+    } else {
+      if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-2.467756986618041548) ) ) {
+        result[0] += -0.04699169121109667;
+      } else {
+        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.401965975761414018) ) ) {
+          if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.4053335636854172308) ) ) {
+            result[0] += -0.04699169121109667;
           } else {
-            result[0] += -0.019646039204017682;
+            result[0] += 0.014676108534762046;
           }
         } else {
-          result[0] += 0.02716599334120647;
-        }
-      } else {
-        result[0] += 0.06740569076474234;
-      }
-    } else {
-      if ( LIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.1519433185458183011) ) ) {
-        result[0] += -0.06155196005619486;
-      } else {
-        result[0] += 0.0157167897128911;
-      }
-    }
-  } else {
-    result[0] += 0.08671013143628276;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-    if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-0.7212042510509489857) ) ) {
-      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)5.144459009170533115) ) ) {
-        if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)287.3000030517578693) ) ) {
-          result[0] += -0.010498415821391644;
-        } else {
-          result[0] += -0.07620305847128143;
-        }
-      } else {
-        result[0] += 0.0013104301279105986;
-      }
-    } else {
-      if ( LIKELY( !(data[2].missing != -1) || (data[2].fvalue <= (double)0.5130726099014283337) ) ) {
-        result[0] += 0.0013104301279105986;
-      } else {
-        if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)308.0999908447266193) ) ) {
-          result[0] += 0.0015574361817763827;
-        } else {
-          result[0] += 0.08060636294521928;
-        }
-      }
-    }
-  } else {
-    result[0] += 0.08529773498070435;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-    if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.02888390421867370952) ) ) {
-      if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.2647926062345505316) ) ) {
-        if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.02645039744675159801) ) ) {
-          result[0] += -0.05796061973763031;
-        } else {
-          result[0] += 0.04406010524043384;
-        }
-      } else {
-        result[0] += 0.06964660496601519;
-      }
-    } else {
-      if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03043945226818323482) ) ) {
-        result[0] += -0.06489618918587219;
-      } else {
-        if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03300984390079975822) ) ) {
-          result[0] += 0.03570625660653167;
-        } else {
-          result[0] += -0.00932475702608343;
-        }
-      }
-    }
-  } else {
-    result[0] += 0.08386531156266583;
-  }
-  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)2.878832936286926714) ) ) {
-    if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-2.128033399581908736) ) ) {
-      result[0] += -0.04959137482011896;
-    } else {
-      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)5.626322031021119052) ) ) {
-        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)5.470626592636109287) ) ) {
-          if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.5755558013916016735) ) ) {
-            result[0] += -0.005836822927140111;
+          if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3997302949428558905) ) ) {
+            result[0] += 0.02231195914778461;
           } else {
-            if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.1123816519975662093) ) ) {
-              result[0] += -0.005836822927140111;
+            result[0] += -0.043840023807085717;
+          }
+        }
+      }
+    }
+  } else {
+    result[0] += 0.0824897651691431;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.634368002414703591) ) ) {
+    if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.8942979872226713978) ) ) {
+      result[0] += -0.06538061893254539;
+    } else {
+      if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-2.467756986618041548) ) ) {
+        result[0] += -0.044053689670022385;
+      } else {
+        if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)2.366647958755493608) ) ) {
+          result[0] += -0.044053689670022385;
+        } else {
+          if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)5.436487197875977451) ) ) {
+            if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.357260048389434592) ) ) {
+              result[0] += -0.034368244917238375;
             } else {
-              result[0] += 0.05656288531189614;
+              result[0] += 0.01021654875336583;
+            }
+          } else {
+            result[0] += 0.06507611394722639;
+          }
+        }
+      }
+    }
+  } else {
+    result[0] += 0.08022591988507428;
+  }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)1.573027610778808816) ) ) {
+    if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.8942979872226713978) ) ) {
+      result[0] += -0.0665452944287928;
+    } else {
+      if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)2.265821456909180132) ) ) {
+        result[0] += -0.0665452944287928;
+      } else {
+        if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-2.467756986618041548) ) ) {
+          if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)297.6999969482422443) ) ) {
+            result[0] += -0.0665452944287928;
+          } else {
+            result[0] += -0.005763662837271408;
+          }
+        } else {
+          result[0] += -0.005763662837271408;
+        }
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)2.861575841903686968) ) ) {
+      result[0] += -0.005763662837271408;
+    } else {
+      result[0] += 0.07311944966495497;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.634368002414703591) ) ) {
+    if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.8942979872226713978) ) ) {
+      result[0] += -0.05890072058820152;
+    } else {
+      if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.07701190188527108627) ) ) {
+        result[0] += 0.0678600183050704;
+      } else {
+        if ( UNLIKELY(  (data[0].missing != -1) && (data[0].fvalue <= (double)-1.616616666316985862) ) ) {
+          result[0] += -0.040904246015735314;
+        } else {
+          if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)3.401965975761414018) ) ) {
+            result[0] += -0.01850778423461584;
+          } else {
+            if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3997302949428558905) ) ) {
+              result[0] += 0.020569760472807647;
+            } else {
+              result[0] += -0.040904246015735314;
             }
           }
-        } else {
-          result[0] += 0.06697226923147119;
         }
-      } else {
-        result[0] += -0.04651895447756401;
       }
     }
   } else {
-    result[0] += 0.0824121775022984;
+    result[0] += 0.07681270435475979;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.634368002414703591) ) ) {
+    if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-2.838226795196532759) ) ) {
+      result[0] += -0.05326990975588748;
+    } else {
+      if ( UNLIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.1929443851113319675) ) ) {
+        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.1598983183503151217) ) ) {
+          if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.03987476788461209037) ) ) {
+            result[0] += 0.07456625257297882;
+          } else {
+            result[0] += -0.04764283923152402;
+          }
+        } else {
+          result[0] += 0.07456625257297882;
+        }
+      } else {
+        if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-2.037185668945312056) ) ) {
+          result[0] += -0.05326990975588748;
+        } else {
+          result[0] += 0.0010167761873115955;
+        }
+      }
+    }
+  } else {
+    result[0] += 0.07456625257297882;
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)0.8714431822299958386) ) ) {
+    if ( UNLIKELY(  (data[3].missing != -1) && (data[3].fvalue <= (double)-0.3243640661239623468) ) ) {
+      result[0] += -0.025400582440022853;
+    } else {
+      if ( LIKELY(  (data[7].missing != -1) && (data[7].fvalue <= (double)309.8333282470703693) ) ) {
+        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3789602518081665594) ) ) {
+          result[0] += -0.02085950113423108;
+        } else {
+          if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)2.610821723937988725) ) ) {
+            result[0] += -0.025400582440022853;
+          } else {
+            result[0] += 0.03799267724358945;
+          }
+        }
+      } else {
+        if ( UNLIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.02983833104372024883) ) ) {
+          result[0] += -0.025400582440022853;
+        } else {
+          result[0] += 0.03799267724358945;
+        }
+      }
+    }
+  } else {
+    result[0] += 0.03799267724358945;
+  }
+  if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)1.573027610778808816) ) ) {
+    if ( UNLIKELY(  (data[2].missing != -1) && (data[2].fvalue <= (double)-0.8942979872226713978) ) ) {
+      result[0] += -0.059012097800412305;
+    } else {
+      if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)2.265821456909180132) ) ) {
+        result[0] += -0.059012097800412305;
+      } else {
+        if ( UNLIKELY(  (data[1].missing != -1) && (data[1].fvalue <= (double)-2.467756986618041548) ) ) {
+          if ( UNLIKELY( !(data[7].missing != -1) || (data[7].fvalue <= (double)297.6999969482422443) ) ) {
+            result[0] += -0.059012097800412305;
+          } else {
+            result[0] += -0.004315287419874554;
+          }
+        } else {
+          result[0] += -0.004315287419874554;
+        }
+      }
+    }
+  } else {
+    if ( UNLIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)2.861575841903686968) ) ) {
+      result[0] += -0.004315287419874554;
+    } else {
+      result[0] += 0.0681034197574386;
+    }
+  }
+  if ( LIKELY( !(data[0].missing != -1) || (data[0].fvalue <= (double)1.634368002414703591) ) ) {
+    if ( LIKELY( !(data[1].missing != -1) || (data[1].fvalue <= (double)0.0574181769043207238) ) ) {
+      if ( LIKELY( !(data[4].missing != -1) || (data[4].fvalue <= (double)0.06300599500536920028) ) ) {
+        if ( LIKELY( !(data[6].missing != -1) || (data[6].fvalue <= (double)0.3997302949428558905) ) ) {
+          result[0] += -0.003310898322211427;
+        } else {
+          result[0] += -0.030760877920711333;
+        }
+      } else {
+        result[0] += -0.08420700350776722;
+      }
+    } else {
+      if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)4.317098855972290927) ) ) {
+        result[0] += -0.003310898322211427;
+      } else {
+        if ( LIKELY( !(data[5].missing != -1) || (data[5].fvalue <= (double)5.008752822875977451) ) ) {
+          result[0] += 0.06999791794910018;
+        } else {
+          result[0] += 0.0007040416384643985;
+        }
+      }
+    }
+  } else {
+    result[0] += 0.06999791794910018;
   }
   
   // Apply base_scores
