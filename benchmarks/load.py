@@ -30,8 +30,8 @@ class Window:
 def drive_load(callers: Sequence[Score], requests: Sequence[Faces], seconds: float) -> Window:
     """Sends requests in turn from every caller for a while.
 
-    A request that is under way at the end is finished and counted with the time it took, so that slow contenders lose
-    nothing at the edges.
+    A request that is under way at the end is finished and counted with the time it took: slow contenders lose nothing
+    at the edge, and callers that are served one after another are not counted as if at once.
 
     Args:
         callers: One a thread.
@@ -40,25 +40,27 @@ def drive_load(callers: Sequence[Score], requests: Sequence[Faces], seconds: flo
     """
     barrier = threading.Barrier(len(callers))
 
-    def call(number: int) -> tuple[float, list[float]]:
+    def call(number: int) -> tuple[int, float, list[float]]:
         score = callers[number]
         turn = itertools.cycle(range(len(requests)))
         for _ in range(number * len(requests) // len(callers)):
             next(turn)
         faces, latencies = 0, []
         barrier.wait()
-        begin = now = time.perf_counter()
-        while now - begin < seconds:
+        now = time.perf_counter()
+        end = now + seconds
+        while now < end:
             batch = requests[next(turn)]
             score(batch)
             finished = time.perf_counter()
             latencies.append((finished - now) * 1000)
             faces, now = faces + len(batch), finished
-        return faces / (now - begin), latencies
+        return faces, now - (end - seconds), latencies
 
     with ThreadPoolExecutor(len(callers)) as pool:
         results = list(pool.map(call, range(len(callers))))
-    return Window(sum(rate for rate, _ in results), tuple(itertools.chain.from_iterable(part for _, part in results)))
+    counts, durations, latencies = zip(*results, strict=True)
+    return Window(sum(counts) / max(durations), tuple(itertools.chain.from_iterable(latencies)))
 
 
 def percentile(latencies: Sequence[float], share: float) -> float:

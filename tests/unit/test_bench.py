@@ -72,6 +72,18 @@ def test_every_caller_has_its_thread_and_no_request_is_lost():
     assert 0 < window.faces_per_s <= 3 * 4 / 0.002
 
 
+def test_callers_that_wait_for_each_other_are_not_counted_as_if_at_once():
+    """A service that does one request at a time, whoever asks: 50 ms for a face, so 20 faces/s and never more."""
+    one_at_a_time = threading.Lock()
+
+    def score(faces):
+        with one_at_a_time:
+            time.sleep(0.05)
+
+    window = drive_load([score] * 8, [np.zeros((1, 256, 256, 3), np.uint8)], 0.1)
+    assert window.faces_per_s <= 20
+
+
 def test_a_request_longer_than_the_window_counts_with_its_real_duration():
     window = drive_load([lambda faces: time.sleep(0.2)], [np.zeros((8, 256, 256, 3), np.uint8)], 0.01)
     assert len(window.latencies_ms) == 1
@@ -165,7 +177,7 @@ def test_a_short_run_gives_every_figure(repository, tmp_path):
     assert result["triton_over_inprocess_throughput"] > 0
     assert result["cascade_int8_over_eager_ensemble"] is None
     assert "--skip" in result["skipped"]["eager_ensemble"]
-    assert "no FP32 graph" in result["skipped"]["FP32 stages"]
+    assert "has no weights of" in result["skipped"]["FP32 stages"]
     assert set(result["saturation"]) >= {"in_process_1t", "triton", "client_cascade", "fastapi"}
     assert set(result["growth"]["deferred"]["triton"]) == {str(share) for share in plan.GROWTH_DEFERRED}
     # The supervising process, tritonserver, and a stub for each instance.

@@ -101,12 +101,18 @@ def test_inverting_the_labels_blows_up() -> None:
 
 
 def test_a_strong_filter_meets_one_percent_by_groups() -> None:
-    choice = chosen(make_scores(400))
+    choice = chosen(make_scores(400), false_alarm=0.01)
     assert 0 < choice.policy.real_below <= choice.policy.decide_at <= choice.policy.fake_above < 1
     assert choice.policy.leakage.upper_95 <= 0.01
     assert choice.report["false_alarm_upper_95"] <= 0.01
     assert "counts 400 groups" in choice.policy.data
     assert choice.report["auc"]["full"] > choice.report["auc"]["fast_filter"]
+
+
+def test_nobody_is_called_fake_on_the_fast_filters_word_unless_that_is_asked_for() -> None:
+    choice = chosen(make_scores(400))
+    assert choice.policy.fake_above == 1.0 and choice.report["fakes_settled"] == 0
+    assert choice.policy.real_below > 0
 
 
 def test_too_few_people_cannot_prove_one_percent_and_the_policy_says_so() -> None:
