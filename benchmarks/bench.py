@@ -17,9 +17,10 @@ from benchmarks.workload import Workload, prepare
 
 FAIRNESS = (
     "Every contender may use all cores and is measured with the number of callers that suits it best. Stages have the "
-    "threads of their configuration in Triton and one ONNX Runtime thread each in FastAPI; in-process runs with one thread a call and with all cores a "
-    "call, and the better one is what Triton is held against. Callers share the machine with what they call. Faces, "
-    "models, thresholds and share deferred are the same for all; the eager ensemble runs every network on every face."
+    "threads of their configuration in Triton and one ONNX Runtime thread each in FastAPI; in-process runs with one "
+    "thread a call and with all cores a call, and the better one is what Triton is held against. Callers share the "
+    "machine with what they call. Faces, models, thresholds and share deferred are the same for all; the eager "
+    "ensemble runs every network on every face."
 )
 
 
