@@ -32,8 +32,8 @@ BROKEN = (128, 255, 128)
 SLOW = (128, 40, 255)
 SLOW_AT_FIRST = (255, 40, 40)
 
-SLOW_STEPS = 1800
-"""Matrix products of a slow run, roughly 0.4 ms each on one core."""
+SLOW_STEPS = 12_000
+"""Matrix products of a slow run, 0.13 to 0.4 ms each."""
 
 
 def paint(*colours: tuple[int, int, int]) -> NDArray[np.uint8]:
