@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import math
 import os
 import socket
 import sys
@@ -42,12 +41,6 @@ _GRACE_S: Final = 0.5
 _PAUSES_S: Final = (0.0, 0.5, 1.0, 2.0, 5.0)
 _LARGEST_ANSWER: Final = 64 << 20
 _FIRST_GUESS_S: Final = 0.1
-_MEMORY_S: Final = 1.0
-_MEMORY_TASKS: Final = 8
-"""The load is averaged over a second, or over so many tasks of one worker where these take longer."""
-_OVERLOAD: Final = 1.25
-"""Work that comes, as a share of what the workers can do, above which nothing waits: a queue is for bursts, and under
-lasting overload it refuses as many and makes the rest late. What is above 1 leaves room for chance."""
 
 _log = structlog.get_logger("workers")
 
@@ -72,7 +65,7 @@ class WorkerPool:
     Args:
         options: How workers are set up.
         size: Number of processes.
-        queue: Tasks that may wait in a burst; beyond it they are refused, and under lasting overload none waits.
+        queue: Tasks that may wait; beyond it they are refused.
         patient: Whether a task whose caller has left is finished; if not, its worker is killed, which only pays for
             long tasks.
         died: Told the process id of a worker that ended unasked.
@@ -108,8 +101,6 @@ class WorkerPool:
         self._running = 0
         self._alive: set[int] = set()
         self._service_s = _FIRST_GUESS_S
-        self._arrivals = 0.0
-        self._arrived_at = time.monotonic()
         self._turns = Turns()
         self._minders: list[asyncio.Task[None]] = []
         self._ready = asyncio.Event()
@@ -161,24 +152,6 @@ class WorkerPool:
         ahead = self.waiting + self.running - self.size + 1
         return max(0, ahead) * self._service_s / self.size
 
-    @property
-    def load(self) -> float:
-        """Work that came lately, refused or not, as a share of what the workers can do; over 1 is too much."""
-        return self._remembered() / self._memory_s * self._service_s / self.size
-
-    @property
-    def _memory_s(self) -> float:
-        return max(_MEMORY_S, _MEMORY_TASKS * self._service_s)
-
-    def _remembered(self) -> float:
-        """How many tasks came lately, older ones counting less."""
-        return self._arrivals * math.exp((self._arrived_at - time.monotonic()) / self._memory_s)
-
-    @property
-    def _full(self) -> bool:
-        queue = self.queue if self.load <= _OVERLOAD else 0
-        return self.waiting + self.running >= len(self._alive) + queue
-
     def _turn_s(self, task: Task) -> float:
         """Seconds after which the caller of a task that is refused shall come again."""
         if task.kind == "frame":  # A stream goes on with its next frame and waits for no turn.
@@ -198,15 +171,14 @@ class WorkerPool:
             progress: Told the share that is done, where a task has steps.
 
         Raises:
-            Overloaded: The queue is full, or too much comes for anything to wait.
+            Overloaded: The queue is full.
             DeadlineExceeded: The budget is spent.
             WorkerDied: The process ended during the task.
             AwareNetError: What the worker says.
         """
-        self._arrivals, self._arrived_at = self._remembered() + 1, time.monotonic()
-        if not (urgent or admitted) and self._full:
+        if not (urgent or admitted) and self.waiting + self.running >= self.queue + len(self._alive):
             raise Overloaded(
-                f"{self.waiting + self.running} requests are under way; send it again after the time in Retry-After",
+                f"{self.waiting} requests wait already; send it again after the time in Retry-After",
                 retry_after_s=self._turn_s(task),
             )
         with self._tracing.of(task) as traced:

@@ -194,30 +194,6 @@ async def test_a_full_queue_refuses_and_says_when_to_come_again(pool: WorkerPool
         assert (await pool.run(Task("media"), media))["verdict"]
 
 
-async def test_under_lasting_overload_nothing_waits(pool: WorkerPool, portrait: Path) -> None:
-    await frozen(pool)
-    with opened(portrait) as media:
-        burst = [asyncio.ensure_future(pool.run(Task("media"), media)) for _ in range(200)]
-        await asyncio.sleep(0.1)
-        refused = [task for task in burst if task.done() and isinstance(task.exception(), Overloaded)]
-        assert len(refused) >= 197 and pool.load > 1.25
-        os.kill(next(iter(pool.pids)), signal.SIGCONT)
-        await asyncio.wait(burst)
-
-        pid = await frozen(pool)
-        running = asyncio.ensure_future(pool.run(Task("media"), media))
-        await asyncio.sleep(0.05)
-        with pytest.raises(Overloaded):
-            await pool.run(Task("media"), media)
-        while pool.load > 1:  # What came before is forgotten.
-            await asyncio.sleep(0.05)
-        waiting = asyncio.ensure_future(pool.run(Task("media"), media))
-        await asyncio.sleep(0.05)
-        assert not waiting.done()
-        os.kill(pid, signal.SIGCONT)
-        assert all(answer["verdict"] for answer in await asyncio.gather(running, waiting))
-
-
 async def test_a_task_whose_caller_leaves_the_queue_is_never_done(pool: WorkerPool, portrait: Path) -> None:
     pid = await frozen(pool)
     with opened(portrait) as media:
