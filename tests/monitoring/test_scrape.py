@@ -27,6 +27,8 @@ from tests.monitoring.conftest import free_port
 from tests.monitoring.promql import boards, queries
 from tests.serving import eventually
 
+pytestmark = pytest.mark.slow
+
 BOARDS = boards()
 PANELS = [
     pytest.param(title, expression, id=f"{name}-{title}")
