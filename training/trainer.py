@@ -226,12 +226,18 @@ def train(  # noqa: C901  (a trainer reads top to bottom)
     return figures
 
 
+def note_beside(weights: Path) -> dict[str, Any]:
+    """What was written down of a run with its weights; nothing where there is no note."""
+    path = weights.with_suffix(".json")
+    note: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return note
+
+
 def earlier_runs(init: Path | None) -> list[dict[str, Any]]:
     """The runs that a run goes on from, oldest first: sha256 of the weights that were taken, seed, and pairs seen."""
     if init is None:
         return []
-    path = init.with_suffix(".json")
-    note = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    note = note_beside(init)
     last = {
         "sha256": file_sha256(init),
         "seed": note.get("training", {}).get("seed"),
@@ -243,8 +249,7 @@ def earlier_runs(init: Path | None) -> list[dict[str, Any]]:
 def pretrained(config: TrainConfig, init: Path | None) -> str | None:
     """Whose weights the first of a chain of runs started from; None for our own, from scratch."""
     if init is not None:
-        path = init.with_suffix(".json")
-        found: str | None = json.loads(path.read_text(encoding="utf-8")).get("pretrained") if path.is_file() else None
+        found: str | None = note_beside(init).get("pretrained")
         return found
     if config.network.get("pretrained") == "never":
         return None

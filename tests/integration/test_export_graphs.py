@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch", reason="the export extra is not installed")
 
 from awarenet.errors import DataError, ModelError  # noqa: E402
 from awarenet.stages import FAST_FILTER, GENCONVIT  # noqa: E402
+from export import int8  # noqa: E402
 from export.difference import TRANSLATED, Tolerance, compare_outputs  # noqa: E402
 from export.inference import run_graph  # noqa: E402
 from export.int8 import Int8Report, _inner_nodes, quantise  # noqa: E402
@@ -125,6 +126,17 @@ def test_groups_are_kept_in_float_until_the_tolerance_is_met(
         samples.subsets,
     )
     assert measured == report.chosen.difference
+
+
+@pytest.mark.parametrize(("near", "kept"), [(1e6, 1), (0.0, 3)])
+def test_where_rounded_weights_miss_the_tolerance_floats_are_kept_for_what_they_mend(
+    graph: Path, samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, near: float, kept: int
+) -> None:
+    monkeypatch.setattr(int8, "NEAR_LEAST", near)
+    nothing = replace(ANYTHING, score=0.0)
+    report = quantise(graph, tmp_path / "d.onnx", FAST_FILTER, samples.faces, samples, tolerance=nothing, blocks=3)
+    assert not report.accepted
+    assert len(report.chosen.kept) == kept
 
 
 def test_a_choice_made_before_is_taken_over(
