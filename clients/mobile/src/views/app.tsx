@@ -5,12 +5,12 @@ import type { Verdict } from "../../../web/src/gateway/types";
 import { Camera } from "../../../web/src/views/camera";
 import { Chooser } from "../../../web/src/views/chooser";
 import { DropTarget } from "../../../web/src/views/drop-target";
-import { LanguageChooser } from "../../../web/src/views/language";
+import { Frame } from "../../../web/src/views/frame";
 import { LimitsDialog } from "../../../web/src/views/limits";
 import { ProblemCard } from "../../../web/src/views/problem";
 import { Result } from "../../../web/src/views/result";
 import { Working } from "../../../web/src/views/working";
-import { type Language, Speech, SpeechContext, storedLanguage } from "../../../web/src/words";
+import { type Language, Speech, storedLanguage } from "../../../web/src/words";
 import { Device } from "../engine/device";
 import { watchOn } from "../live/watch";
 import { keep } from "../offline";
@@ -40,11 +40,6 @@ export function App() {
   const [said, say] = useState("");
   const [limitsOpen, setLimitsOpen] = useState(false);
   const work = useRef<AbortController | null>(null);
-
-  useEffect(() => {
-    document.documentElement.lang = language;
-    document.title = `AWARE-NET: ${words.title}`;
-  }, [language]);
 
   const failed = useCallback((error: unknown, again: (() => void) | null) => {
     setView({ at: "problem", problem: error instanceof Problem ? error : new Problem("other", null, String(error)), again });
@@ -92,77 +87,19 @@ export function App() {
     [begin, own],
   );
   const watch = useMemo(() => (device ? watchOn(device) : null), [device]);
+  const go = (at: "choose" | "camera") => {
+    work.current?.abort();
+    setView({ at });
+  };
   const busy = view.at === "working" || view.at === "camera";
   return (
-    <SpeechContext.Provider value={speech}>
-      <a class="skip" href="#content">
-        {words.skip}
-      </a>
-      <header>
-        <p class="brand">AWARE-NET</p>
-        <div class="tools">
-          <LanguageChooser language={language} choose={setLanguage} />
-        </div>
-      </header>
-      <main id="content" tabIndex={-1}>
-        <div class="lead">
-          <h1>{words.title}</h1>
-          <p>{words.lead}</p>
-        </div>
-        {device && (
-          <nav class="tabs" aria-label={words.sections}>
-            {(["choose", "camera"] as const).map((at) => (
-              <button
-                key={at}
-                type="button"
-                aria-current={(view.at === "camera") === (at === "camera") ? "page" : undefined}
-                onClick={() => {
-                  work.current?.abort();
-                  setView({ at });
-                }}
-              >
-                {at === "camera" ? words.camera : words.file}
-              </button>
-            ))}
-          </nav>
-        )}
-        {view.at === "problem" ? (
-          <ProblemCard
-            problem={view.problem}
-            again={view.again}
-            start={device ? () => setView({ at: "choose" }) : null}
-            alive={null}
-            say={say}
-          />
-        ) : !device || !watch ? (
-          <Loading />
-        ) : view.at === "camera" ? (
-          <Camera watch={watch} thresholds={device.model.thresholds} failed={failed} say={say} />
-        ) : view.at === "working" ? (
-          <Working
-            name={view.file.name}
-            step={{ at: "judging" }}
-            cancel={() => {
-              work.current?.abort();
-              setView({ at: "choose" });
-              say(words.working.cancelledPicture);
-            }}
-          />
-        ) : view.at === "result" ? (
-          <Result
-            file={view.file}
-            moving={false}
-            verdict={view.verdict}
-            model={device.model}
-            another={() => setView({ at: "choose" })}
-          />
-        ) : (
-          <Chooser limits={device.model.limits} accept="image/*" open={open} />
-        )}
-        {device && !busy && <DropTarget open={open} />}
-      </main>
-      <footer>
-        {device && (
+    <Frame
+      speech={speech}
+      language={language}
+      chooseLanguage={setLanguage}
+      sections={device && { camera: view.at === "camera", go }}
+      footer={
+        device && (
           <>
             <button type="button" class="link" onClick={() => setLimitsOpen(true)}>
               {words.limits.title}
@@ -171,12 +108,45 @@ export function App() {
               {own.backend[device.backend]} {offline && own.offline}
             </span>
           </>
-        )}
-      </footer>
-      {device && limitsOpen && <LimitsDialog model={device.model} close={() => setLimitsOpen(false)} />}
-      <div class="unseen" role="status">
-        {said}
-      </div>
-    </SpeechContext.Provider>
+        )
+      }
+      dialog={device && limitsOpen && <LimitsDialog model={device.model} close={() => setLimitsOpen(false)} />}
+      said={said}
+    >
+      {view.at === "problem" ? (
+        <ProblemCard
+          problem={view.problem}
+          again={view.again}
+          start={device ? () => setView({ at: "choose" }) : null}
+          alive={null}
+          say={say}
+        />
+      ) : !device || !watch ? (
+        <Loading />
+      ) : view.at === "camera" ? (
+        <Camera watch={watch} thresholds={device.model.thresholds} failed={failed} say={say} />
+      ) : view.at === "working" ? (
+        <Working
+          name={view.file.name}
+          step={{ at: "judging" }}
+          cancel={() => {
+            work.current?.abort();
+            setView({ at: "choose" });
+            say(words.working.cancelledPicture);
+          }}
+        />
+      ) : view.at === "result" ? (
+        <Result
+          file={view.file}
+          moving={false}
+          verdict={view.verdict}
+          model={device.model}
+          another={() => setView({ at: "choose" })}
+        />
+      ) : (
+        <Chooser limits={device.model.limits} accept="image/*" open={open} />
+      )}
+      {device && !busy && <DropTarget open={open} />}
+    </Frame>
   );
 }

@@ -6,13 +6,13 @@ import { watch } from "../gateway/stream";
 import type { Model, Verdict } from "../gateway/types";
 import { type Choice, choose, judge, type Step } from "../judge";
 import type { Watch } from "../live";
-import { type Language, Speech, SpeechContext, storedLanguage } from "../words";
+import { type Language, Speech, storedLanguage } from "../words";
 import { Camera } from "./camera";
 import { Chooser } from "./chooser";
 import { DropTarget } from "./drop-target";
+import { Frame } from "./frame";
 import { HeatmapView } from "./heatmap";
 import { KeyForm } from "./key-form";
-import { LanguageChooser } from "./language";
 import { LimitsDialog } from "./limits";
 import { ProblemCard } from "./problem";
 import { Result } from "./result";
@@ -40,11 +40,6 @@ export function App() {
   const [limitsOpen, setLimitsOpen] = useState(false);
   const work = useRef<AbortController | null>(null);
   const gateway = useMemo(() => (key ? new Gateway(key) : null), [key]);
-
-  useEffect(() => {
-    document.documentElement.lang = language;
-    document.title = `AWARE-NET: ${words.title}`;
-  }, [language]);
 
   const forget = useCallback((problem: Problem | null = null) => {
     work.current?.abort();
@@ -114,100 +109,83 @@ export function App() {
   );
 
   const watchHere = useCallback<Watch>((video, told, signal) => watch(key!, video, told, signal), [key]);
+  const go = (at: "choose" | "camera") => {
+    work.current?.abort();
+    setView({ at });
+  };
   const busy = view.at === "working" || view.at === "camera";
   return (
-    <SpeechContext.Provider value={speech}>
-      <a class="skip" href="#content">
-        {words.skip}
-      </a>
-      <header>
-        <p class="brand">AWARE-NET</p>
-        <div class="tools">
-          {key && model && (
-            <button type="button" class="quiet" onClick={() => forget()}>
-              {words.key.forget}
+    <Frame
+      speech={speech}
+      language={language}
+      chooseLanguage={setLanguage}
+      tools={
+        key &&
+        model && (
+          <button type="button" class="quiet" onClick={() => forget()}>
+            {words.key.forget}
+          </button>
+        )
+      }
+      sections={model && { camera: view.at === "camera", go }}
+      footer={
+        <>
+          {model && (
+            <button type="button" class="link" onClick={() => setLimitsOpen(true)}>
+              {words.limits.title}
             </button>
           )}
-          <LanguageChooser language={language} choose={setLanguage} />
-        </div>
-      </header>
-      <main id="content" tabIndex={-1}>
-        <div class="lead">
-          <h1>{words.title}</h1>
-          <p>{words.lead}</p>
-        </div>
-        {model && (
-          <nav class="tabs" aria-label={words.sections}>
-            {(["choose", "camera"] as const).map((at) => (
-              <button
-                key={at}
-                type="button"
-                aria-current={(view.at === "camera") === (at === "camera") ? "page" : undefined}
-                onClick={() => {
-                  work.current?.abort();
-                  setView({ at });
-                }}
-              >
-                {at === "camera" ? words.camera : words.file}
-              </button>
-            ))}
-          </nav>
-        )}
-        {view.at === "problem" ? (
-          <ProblemCard
-            problem={view.problem}
-            again={view.again}
-            start={model ? () => setView({ at: "choose" }) : null}
-            alive={alive}
-            say={say}
-          />
-        ) : !model ? (
-          <KeyForm checking={key !== null} problem={refused} use={setKey} />
-        ) : view.at === "camera" ? (
-          <Camera watch={watchHere} thresholds={model.thresholds} failed={failed} say={say} />
-        ) : view.at === "working" ? (
-          <Working name={view.choice.file.name} step={view.step} cancel={() => cancel(view.choice)} />
-        ) : view.at === "result" ? (
-          <Result
-            model={model}
-            file={view.choice.file}
-            moving={view.choice.clip}
-            verdict={view.verdict}
-            more={(person, url) => (
-              <HeatmapView
-                gateway={gateway!}
-                file={view.choice.file}
-                url={url}
-                face={person.worst[0]}
-                name={words.result.face(person.number)}
-              />
-            )}
-            another={() => setView({ at: "choose" })}
-          />
-        ) : (
-          <Chooser limits={model.limits} accept="image/*,video/*,.heic,.heif,.avif,.mkv" open={open} />
-        )}
-        {model && !busy && <DropTarget open={open} />}
-      </main>
-      <footer>
-        {model && (
-          <button type="button" class="link" onClick={() => setLimitsOpen(true)}>
-            {words.limits.title}
-          </button>
-        )}
-        <a href="/cards">{words.limits.cards}</a>
-        <a href="/docs">{words.limits.docs}</a>
-      </footer>
-      {model && limitsOpen && (
-        <LimitsDialog model={model} close={() => setLimitsOpen(false)}>
-          <a class="button" href="/cards">
-            {words.limits.cards}
-          </a>
-        </LimitsDialog>
+          <a href="/cards">{words.limits.cards}</a>
+          <a href="/docs">{words.limits.docs}</a>
+        </>
+      }
+      dialog={
+        model &&
+        limitsOpen && (
+          <LimitsDialog model={model} close={() => setLimitsOpen(false)}>
+            <a class="button" href="/cards">
+              {words.limits.cards}
+            </a>
+          </LimitsDialog>
+        )
+      }
+      said={said}
+    >
+      {view.at === "problem" ? (
+        <ProblemCard
+          problem={view.problem}
+          again={view.again}
+          start={model ? () => setView({ at: "choose" }) : null}
+          alive={alive}
+          say={say}
+        />
+      ) : !model ? (
+        <KeyForm checking={key !== null} problem={refused} use={setKey} />
+      ) : view.at === "camera" ? (
+        <Camera watch={watchHere} thresholds={model.thresholds} failed={failed} say={say} />
+      ) : view.at === "working" ? (
+        <Working name={view.choice.file.name} step={view.step} cancel={() => cancel(view.choice)} />
+      ) : view.at === "result" ? (
+        <Result
+          model={model}
+          file={view.choice.file}
+          moving={view.choice.clip}
+          verdict={view.verdict}
+          more={(person, url) => (
+            <HeatmapView
+              gateway={gateway!}
+              file={view.choice.file}
+              url={url}
+              face={person.worst[0]}
+              name={words.result.face(person.number)}
+            />
+          )}
+          another={() => setView({ at: "choose" })}
+        />
+      ) : (
+        <Chooser limits={model.limits} accept="image/*,video/*,.heic,.heif,.avif,.mkv" open={open} />
       )}
-      <div class="unseen" role="status">
-        {said}
-      </div>
-    </SpeechContext.Provider>
+      {model && !busy && <DropTarget open={open} />}
+    </Frame>
   );
 }
