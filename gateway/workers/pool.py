@@ -12,7 +12,6 @@ import os
 import socket
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +31,7 @@ from awarenet.errors import (
 )
 from gateway.timing import within
 from gateway.workers.protocol import Task, WorkerOptions, error_of
+from gateway.workers.queue import TaskQueue
 from gateway.workers.tracing import Tracing
 from gateway.workers.turns import Turns
 
@@ -96,7 +96,7 @@ class WorkerPool:
         self._patient = patient
         self._died = died or (lambda pid: None)
         self._tracing = tracing or Tracing(None)
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: TaskQueue[_Waiting] = TaskQueue()
         self._arrived = asyncio.Event()
         self._running = 0
         self._alive: set[int] = set()
@@ -128,8 +128,8 @@ class WorkerPool:
             minder.cancel()
         await asyncio.gather(*self._minders, return_exceptions=True)
         self._minders = []
-        while self._waiting:
-            _settle(self._waiting.popleft(), Unavailable("the service ends; send the request again"))
+        while waiting := self._waiting.take():
+            _settle(waiting, Unavailable("the service ends; send the request again"))
 
     @property
     def waiting(self) -> int:
@@ -171,28 +171,30 @@ class WorkerPool:
             progress: Told the share that is done, where a task has steps.
 
         Raises:
-            Overloaded: The queue is full.
+            Overloaded: The queue is full, or was full when another came and this task had waited for long.
             DeadlineExceeded: The budget is spent.
             WorkerDied: The process ended during the task.
             AwareNetError: What the worker says.
         """
         if not (urgent or admitted) and self.waiting + self.running >= self.queue + len(self._alive):
-            raise Overloaded(
-                f"{self.waiting} requests wait already; send it again after the time in Retry-After",
-                retry_after_s=self._turn_s(task),
-            )
+            displaced = self._waiting.displaced(self._service_s)
+            if displaced is None:
+                raise self._overloaded(task)
+            _settle(displaced, self._overloaded(displaced.task))
         with self._tracing.of(task) as traced:
-            answer = await self._enqueued(traced, media, urgent, progress)
+            answer = await self._enqueued(traced, media, urgent, admitted, progress)
             self._tracing.steps(answer)
             if "error" in answer:
                 raise error_of(answer["error"])
             return answer
 
-    async def _enqueued(self, task: Task, media: int, urgent: bool, progress: Progress | None) -> dict[str, Any]:
+    async def _enqueued(
+        self, task: Task, media: int, urgent: bool, admitted: bool, progress: Progress | None
+    ) -> dict[str, Any]:
         """Waits for a worker, and for what it says."""
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         waiting = _Waiting(task, media, time.monotonic() + task.budget_s, progress, future)
-        (self._waiting.appendleft if urgent else self._waiting.append)(waiting)
+        self._waiting.put(waiting, urgent=urgent, stays=admitted)
         self._arrived.set()
         try:
             await asyncio.wait({future}, timeout=task.budget_s + 2 * _GRACE_S)
@@ -201,8 +203,13 @@ class WorkerPool:
             return future.result()
         finally:
             future.cancel()  # Where the caller has left.
-            with contextlib.suppress(ValueError):
-                self._waiting.remove(waiting)
+            self._waiting.remove(waiting)
+
+    def _overloaded(self, task: Task) -> Overloaded:
+        return Overloaded(
+            f"{self.waiting} requests wait already; send it again after the time in Retry-After",
+            retry_after_s=self._turn_s(task),
+        )
 
     async def _mind(self, number: int) -> None:
         """Keeps one worker alive."""
@@ -250,8 +257,7 @@ class WorkerPool:
     async def _next(self, ended: asyncio.Future[None]) -> _Waiting | None:
         """The next task that is still wanted; None when the worker has ended."""
         while not ended.done():
-            while self._waiting:
-                waiting = self._waiting.popleft()
+            while waiting := self._waiting.take():
                 if waiting.answer.done():
                     continue
                 if waiting.deadline <= time.monotonic():
@@ -304,7 +310,7 @@ class WorkerPool:
 
     def _again(self, waiting: _Waiting) -> bool:
         """Gives a task that its worker did not live to begin to another."""
-        self._waiting.appendleft(waiting)
+        self._waiting.put(waiting, urgent=True)
         self._arrived.set()
         return False
 

@@ -194,6 +194,22 @@ async def test_a_full_queue_refuses_and_says_when_to_come_again(pool: WorkerPool
         assert (await pool.run(Task("media"), media))["verdict"]
 
 
+async def test_under_overload_the_longest_waiting_task_is_refused_for_the_one_that_comes(
+    pool: WorkerPool, portrait: Path
+) -> None:
+    pid = await frozen(pool)
+    with opened(portrait) as media:
+        running = asyncio.ensure_future(pool.run(Task("media"), media))
+        await asyncio.sleep(0.1)
+        first, second = (asyncio.ensure_future(pool.run(Task("media"), media)) for _ in range(2))
+        await asyncio.sleep(1.0)  # far more than the time of two tasks
+        newest = asyncio.ensure_future(pool.run(Task("media"), media))
+        with pytest.raises(Overloaded):
+            await first
+        os.kill(pid, signal.SIGCONT)
+        assert all(answer["verdict"] for answer in await asyncio.gather(running, second, newest))
+
+
 async def test_a_task_whose_caller_leaves_the_queue_is_never_done(pool: WorkerPool, portrait: Path) -> None:
     pid = await frozen(pool)
     with opened(portrait) as media:
