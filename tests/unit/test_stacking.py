@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
@@ -61,6 +62,21 @@ def test_folds_hold_whole_groups_and_the_fit_is_deterministic(table: pd.DataFram
     again = stacking.fit(table)
     np.testing.assert_array_equal(again.out_of_fold, stack.out_of_fold)
     assert again.booster.model_to_string() == stack.booster.model_to_string()
+
+
+def test_noise_while_fitting_makes_the_probability_hang_less_on_a_small_difference(
+    table: pd.DataFrame, stack: stacking.Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = stacking.feature_matrix(table)
+    columns = [FEATURES.index(name) for name in logits.LOGITS]
+    near = rows.copy()
+    near[:, columns] += np.random.default_rng(0).normal(0, 0.05, (len(rows), len(columns))) * rows[:, columns].std(0)
+
+    def moved(booster: lightgbm.Booster) -> float:
+        return float(np.abs(stacking.predict(booster, near) - stacking.predict(booster, rows)).mean())
+
+    monkeypatch.setattr(stacking, "NOISE", 0.0)
+    assert moved(stack.booster) < 0.9 * moved(stacking.fit(table).booster)
 
 
 @settings(max_examples=25, deadline=None)
