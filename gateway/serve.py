@@ -50,7 +50,11 @@ def _serve(settings: Settings, stack: ExitStack) -> None:
         ending = _Interrupted()
         with ending:
             triton = stack.enter_context(
-                TritonServer(settings.model_repository, drain_timeout_s=settings.drain_timeout_s)
+                TritonServer(
+                    settings.model_repository,
+                    drain_timeout_s=settings.drain_timeout_s,
+                    traces_endpoint=settings.traces_endpoint,
+                )
             )
         if ending.asked:
             return

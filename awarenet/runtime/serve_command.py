@@ -43,6 +43,13 @@ def serve(
     connection_age: Annotated[
         float | None, typer.Option(min=1, help="Seconds after which clients are asked to connect anew.")
     ] = None,
+    traces_endpoint: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AWARENET_TRACES_ENDPOINT",
+            help="OTLP/HTTP address (http://collector:4318) for the spans of traced requests; none without.",
+        ),
+    ] = None,
 ) -> None:
     """Serves the model repository on Triton until SIGTERM or Ctrl-C; requests under way are finished."""
     ending = threading.Event()
@@ -58,6 +65,7 @@ def serve(
         start_timeout_s=start_timeout,
         drain_timeout_s=drain_timeout,
         connection_age_s=connection_age,
+        traces_endpoint=traces_endpoint,
     )
     try:
         with server, contextlib.ExitStack() as stack:

@@ -34,6 +34,8 @@ class TritonServer:
         drain_timeout_s: Seconds that requests under way get at the end.
         connection_age_s: Seconds after which clients are asked to connect anew, so that they learn which servers there
             are; None for never.
+        traces_endpoint: OTLP/HTTP address to send OpenTelemetry spans of the cascade and its stages to, for requests
+            that come with a sampled W3C context; None sends none.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class TritonServer:
         start_timeout_s: float = 120.0,
         drain_timeout_s: float = 30.0,
         connection_age_s: float | None = None,
+        traces_endpoint: str | None = None,
     ) -> None:
         self._root = root.resolve()
         self._host = host
@@ -56,6 +59,7 @@ class TritonServer:
         self._start_timeout_s = start_timeout_s
         self._drain_timeout_s = drain_timeout_s
         self._connection_age_s = connection_age_s
+        self._traces_endpoint = traces_endpoint
         self._process: TritonProcess | None = None
         self._supervisor: Supervisor | None = None
         self._open = contextlib.ExitStack()
@@ -162,6 +166,11 @@ class TritonServer:
         ]
         if self._connection_age_s is not None:
             options.append(f"--grpc-max-connection-age={round(self._connection_age_s * 1000)}")
+        if self._traces_endpoint is not None:
+            # Rate 0 draws no requests of its own: the caller's context alone says what is traced.
+            address = f"opentelemetry,url={self._traces_endpoint.rstrip('/')}/v1/traces"
+            settings = ("mode=opentelemetry", "level=TIMESTAMPS", "rate=0", address)
+            options += [f"--trace-config={setting}" for setting in settings]
         if target == "embedded":
             options += ["--allow-gpu-metrics=false", "--pinned-memory-pool-byte-size=0"]
         else:

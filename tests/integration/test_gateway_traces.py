@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ import awarenet_client
 import grpc
 import numpy as np
 import pytest
+from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from tritonclient.grpc import service_pb2
@@ -51,7 +54,7 @@ class Collector:
 
     def spans(self) -> list[Span]:
         """All spans so far."""
-        requests = [ExportTraceServiceRequest.FromString(body) for body in list(self.bodies)]
+        requests = [read(body) for body in list(self.bodies)]
         scopes = [scope for one in requests for resource in one.resource_spans for scope in resource.scope_spans]
         return [span for scope in scopes for span in scope.spans]
 
@@ -63,6 +66,19 @@ class Collector:
 
         assert eventually(lambda: len(found()) >= least, timeout_s=60), [span.name for span in found()]
         return {span.name: span for span in found()}
+
+
+def read(body: bytes) -> ExportTraceServiceRequest:
+    """A request as protobuf, or as JSON, where ids are hexadecimal (OTLP 1.5, JSON Protobuf encoding)."""
+    if not body.startswith(b"{"):
+        return ExportTraceServiceRequest.FromString(body)
+    document = json.loads(body, object_hook=lambda part: {name: _id(name, value) for name, value in part.items()})
+    return json_format.ParseDict(document, ExportTraceServiceRequest(), ignore_unknown_fields=True)
+
+
+def _id(name: str, value: Any) -> Any:
+    ours = name in ("traceId", "spanId", "parentSpanId")
+    return base64.b64encode(bytes.fromhex(value)).decode() if ours else value
 
 
 @contextmanager
@@ -206,3 +222,24 @@ def test_triton_gets_context_and_id() -> None:
         server.stop(None)
     metadata, request_id = got[0]
     assert (metadata["traceparent"], metadata["a"], request_id) == (traceparent, "b", "mine")
+
+
+def test_triton_adds_the_stages_to_traces_that_the_caller_samples_and_to_no_others(
+    tiny_repository: Path, collector: Collector
+) -> None:
+    quiet, heard = "4" * 32, "5" * 32
+    faces = np.full((1, 256, 256, 3), 128, np.uint8)
+    with (
+        TritonServer(tiny_repository, traces_endpoint=collector.url) as server,
+        awarenet_client.Client(server.grpc_url) as client,
+    ):
+        for trace_id, sampled in ((quiet, "00"), (heard, "01")):
+            client.score(faces, route="full", traceparent=f"00-{trace_id}-b7ad6b7169203331-{sampled}")
+        spans = collector.trace(heard, 9)
+    request, cascade = spans["InferRequest"], spans["cascade"]
+    assert request.parent_span_id.hex() == "b7ad6b7169203331" and cascade.parent_span_id == request.span_id
+    for stage in ("fast_filter", "efficientnet", "genconvit"):
+        assert spans[stage].parent_span_id == cascade.span_id
+        assert cascade.start_time_unix_nano < spans[stage].start_time_unix_nano
+        assert spans[stage].end_time_unix_nano < cascade.end_time_unix_nano
+    assert quiet not in {span.trace_id.hex() for span in collector.spans()}
