@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -181,6 +182,23 @@ def test_an_api_key_is_for_the_gateway_to_judge(gateway: Gateway, client: httpx.
     assert answer.headers["strict-transport-security"] and "server" not in answer.headers
     problem(client.post("/v1/detect", content=other(1), headers={"X-API-Key": "awn_nonsense"}), 401, "unauthorised")
     problem(client.post("/v1/detect", content=other(1)), 401, "unauthorised")
+
+
+async def test_many_requests_share_a_connection_of_http_2(envoy: Envoy, gateway: Gateway) -> None:
+    options: dict[str, Any] = {
+        "base_url": envoy.url,
+        "verify": envoy.trust,
+        "timeout": 60,
+        "http1": False,
+        "http2": True,
+    }
+    async with httpx.AsyncClient(**options, headers={"X-API-Key": gateway.key}) as client:
+        bodies = [other(11), other(12), other(13), b"no picture"]
+        *judged, refused = await asyncio.gather(*(client.post("/v1/detect", content=body) for body in bodies))
+    assert {answer.http_version for answer in [*judged, refused]} == {"HTTP/2"}
+    # What the gateway has no room for comes through as its own refusal.
+    assert {answer.status_code for answer in judged} <= {200, 503} and any(answer.is_success for answer in judged)
+    assert refused.status_code in (415, 503) and refused.json()["status"] == refused.status_code
 
 
 def test_a_good_token_passes(envoy: Envoy, client: httpx.Client) -> None:
