@@ -85,6 +85,7 @@ def _network_card(run: Path, stage: Stage, data: str) -> str:
                 ("network", _inline(note.get("network"))),
                 ("started from", note.get("pretrained") or "scratch"),
                 ("teacher", note.get("teacher") or "none"),
+                *([("average of weights", _inline(note["averaged"]))] if "averaged" in note else []),
                 ("temperature", _inline(note.get("temperature"))),
                 ("labels", "0 real, 1 fake; outputs are logits of P(fake)"),
                 *_files([run / f"{stage.name}.safetensors", run / "export" / "served" / stage.name / "1" / stage.file]),

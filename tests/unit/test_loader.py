@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from awarenet.errors import DataError
 from awarenet.faces import FaceBox, crop_face
 from tests import tiny_crops
 from training.crops import CACHE_SCALE, CACHE_SIZE, SPLITS, CropCache, crop_faces, cut, split_groups
-from training.forgeries.autoencoder import write_reconstructions
+from training.forgeries.autoencoder import decode_faces, train_adversarial_autoencoder, write_reconstructions
 from training.loader import Schedule, TrainingPairs, measure, training_batches, validation_pairs
 
 SCHEDULE = Schedule(steps=8, ramp=0.5, window_share=0.5, window=96, window_pairs=3, pairs=2)
@@ -156,11 +157,28 @@ def test_validation_pairs_are_always_the_same(cache: CropCache) -> None:
 def test_reconstructions_resemble_the_faces_and_are_found_beside_them(tmp_path: Path) -> None:
     cache = tiny_crops.build(tmp_path, people=4)
     assert cache.reconstructions is None
-    write_reconstructions(tmp_path, steps=3)
+    write_reconstructions(tmp_path, steps=3, adversarial_steps=8)
     bank = CropCache.open(tmp_path).reconstructions
-    assert bank is not None and bank.shape == (3, *cache.faces.shape)
+    assert bank is not None and bank.shape == (6, *cache.faces.shape)
     for decoded in bank:
         assert 0.5 < np.abs(decoded.astype(float) - cache.faces).mean() < 40
+    write_reconstructions(tmp_path, steps=3, adversarial_steps=0)
+    bank = CropCache.open(tmp_path).reconstructions
+    assert bank is not None and len(bank) == 3
+
+
+def test_a_discriminator_sharpens_what_a_narrow_latent_blurs(tmp_path: Path) -> None:
+    cache = tiny_crops.build(tmp_path, people=4)
+    rough = np.random.default_rng(0).integers(0, 256, cache.faces.shape, np.uint8)
+    noisy = dataclasses.replace(cache, faces=rough)
+
+    def detail(joins: float) -> float:
+        decoder = train_adversarial_autoencoder(noisy, "nearest", steps=160, count=4, side=48, joins=joins)
+        decoded = decode_faces(decoder, rough[:2])[:, 100:200, 100:200]
+        return float(np.abs(np.diff(decoded.astype(float), axis=2)).mean())
+
+    # Noise cannot be carried by the latent: the mean error alone makes it grey, the discriminator asks for grain.
+    assert detail(joins=0.25) > 1.5 * detail(joins=1.0)
 
 
 def test_pairs_are_counted_from_the_schedule_alone() -> None:

@@ -17,7 +17,7 @@ __all__ = ["Degradation", "Pair", "forge"]
 KINDS = ("blend", "decoded_blend", "decoded")
 """Self-blend; self-blend whose source went through a decoder (a face swap); whole face decoded (a synthetic face)."""
 
-_SHARES = (0.65, 0.15, 0.2)
+_SHARES = (0.58, 0.15, 0.27)
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def forge(
         difficulty: In [0, 1]: 0 for strong, clean forgeries, 1 for the full range.
         window: Side of a square window in pixels to which the pair is cut, placed where the mask changes most;
             None for the whole face.
-        decoded: The face through an autoencoder, uint8 `[S, S, 3]`; where there is one, half of the forgeries that
-            need a decoder take it, the rest a random up-sampling layer.
+        decoded: The face through an autoencoder, uint8 `[S, S, 3]`; where there is one, two in three of the forgeries
+            that need a decoder take it, the rest a random up-sampling layer.
         degrade: Whether both are degraded; if not, they are as clean as the face.
     """
     kind = KINDS[rng.choice(len(KINDS), p=_SHARES)]
@@ -71,7 +71,7 @@ def forge(
         real = face
         fake, mask = self_blend(face, mask, rng, difficulty)
     else:
-        if decoded is None or rng.random() < 0.5:
+        if decoded is None or rng.random() < 0.33:
             decoded, plain = decode(face, rng, difficulty)
         else:
             plain = resample(face, rng.uniform(0.3, 0.7), rng)

@@ -58,7 +58,7 @@ class Degradation:
             saturation=_saturation(rng),
             scale=float(np.exp(rng.uniform(np.log(0.22), 0.0))) if rng.random() < 0.4 * difficulty else 1.0,
             filters=(down, up),
-            blur=rng.uniform(0.3, 1.2) if rng.random() < 0.2 * difficulty else 0.0,
+            blur=float(np.exp(rng.uniform(np.log(0.3), np.log(3.0)))) if rng.random() < 0.25 * difficulty else 0.0,
             noise=rng.uniform(1, 6) if rng.random() < 0.2 * difficulty else 0.0,
             quality=int(rng.integers(30, 101)) if rng.random() < 0.7 * difficulty else None,
             rate_factor=int(rng.integers(18, 42)) if rng.random() < 0.3 * difficulty else None,
@@ -105,7 +105,7 @@ def _tone(rng: np.random.Generator) -> NDArray[np.uint8]:
     if rng.random() < 0.5:
         balance = balance * np.exp(rng.uniform(-0.18, 0.18, 3))
         levels = (levels ** np.exp(rng.uniform(-0.45, 0.45)) - 0.5) * rng.uniform(0.7, 1.3) + 0.5
-        levels = levels + rng.uniform(-0.08, 0.08)
+        levels = (levels + rng.uniform(-0.08, 0.08)) * np.exp(rng.uniform(-0.45, 0.25))
     return np.clip(levels * balance * 255 + 0.5, 0, 255).astype(np.uint8)
 
 

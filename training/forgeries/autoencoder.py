@@ -2,12 +2,17 @@
 
 A synthetic or swapped face has been through a decoder. Small autoencoders with the three common up-sampling layers
 (transposed convolution, nearest neighbour and convolution, pixel shuffle) are trained on the training people alone and
-then decode every face of the cache; forgeries take their pixels from there.
+then decode every face of the cache; forgeries take their pixels from there. Those trained by mean error are faithful
+and soft. Those trained against a discriminator have a narrow latent and make up the detail that it does not carry, as
+the decoders of GANs and of latent diffusion do, so that softness alone does not tell a synthetic face (reconstructions
+as training fakes: Rajan et al. 2024; patch discriminator and feature matching: Wang et al. 2018, pix2pixHD).
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -45,11 +50,17 @@ class Autoencoder(nn.Module):
     Args:
         upsampling: How its decoder grows.
         width: Channels of its widest picture-sized layer.
+        latent: Channels between encoder and decoder; None for as many as its deepest layer has.
     """
 
-    def __init__(self, upsampling: Upsampling, *, width: int = 24) -> None:
+    def __init__(self, upsampling: Upsampling, *, width: int = 24, latent: int | None = None) -> None:
         super().__init__()
         widths = (width, 2 * width, 3 * width)
+        narrow = (
+            ()
+            if latent is None
+            else (nn.Conv2d(widths[2], latent, 1), nn.Conv2d(latent, widths[2], 3, padding=1), *_norm(widths[2]))
+        )
         self.layers = nn.Sequential(
             nn.Conv2d(3, widths[0], 4, stride=2, padding=1),
             *_norm(widths[0]),
@@ -57,6 +68,7 @@ class Autoencoder(nn.Module):
             *_norm(widths[1]),
             nn.Conv2d(widths[1], widths[2], 4, stride=2, padding=1),
             *_norm(widths[2]),
+            *narrow,
             _up(widths[2], widths[1], upsampling),
             *_norm(widths[1]),
             _up(widths[1], widths[0], upsampling),
@@ -74,28 +86,106 @@ class Autoencoder(nn.Module):
         return decoded
 
 
+class Discriminator(nn.Module):
+    """Tells patches of real pictures from decoded ones; `forward` gives every layer's output, the logits last."""
+
+    def __init__(self, *, width: int = 32) -> None:
+        super().__init__()
+        widths = (3, width, 2 * width, 4 * width)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.utils.parametrizations.spectral_norm(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)),
+                nn.LeakyReLU(0.2),
+            )
+            for inputs, outputs in itertools.pairwise(widths)
+        )
+        self.blocks.append(nn.Conv2d(widths[-1], 1, 4, padding=1))
+
+    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
+        """Judges pictures `[N, 3, H, W]` in [-1, 1]; positive logits for real ones."""
+        outputs = [pictures]
+        for block in self.blocks:
+            outputs.append(block(outputs[-1]))
+        return outputs[1:]
+
+
+def training_windows(
+    cache: CropCache, *, steps: int, count: int, side: int, rng: np.random.Generator
+) -> Iterator[torch.Tensor]:
+    """Windows of the training people's faces, `[count, 3, side, side]` in [-1, 1], `steps` times."""
+    rows = cache.rows("train", 0)
+    for _ in range(steps):
+        corners = rng.integers(0, CACHE_SIZE - side + 1, (count, 2))
+        chosen = rng.choice(rows, count)
+        windows = [cache.faces[row, y : y + side, x : x + side] for row, (y, x) in zip(chosen, corners, strict=True)]
+        yield _to_pictures(np.stack(windows))
+
+
 def train_autoencoder(
-    cache: CropCache, upsampling: Upsampling, *, steps: int = 400, pairs: int = 8, side: int = 96, seed: int = 0
+    cache: CropCache, upsampling: Upsampling, *, steps: int = 400, count: int = 8, side: int = 96, seed: int = 0
 ) -> Autoencoder:
     """Trains an autoencoder on windows of the training people's faces, by mean absolute error."""
     torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    rows = cache.rows("train", 0)
     network = Autoencoder(upsampling)
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps)
     loss = torch.zeros(())
-    for _ in range(steps):
-        corners = rng.integers(0, CACHE_SIZE - side + 1, (pairs, 2))
-        chosen = rng.choice(rows, pairs)
-        windows = [cache.faces[row, y : y + side, x : x + side] for row, (y, x) in zip(chosen, corners, strict=True)]
-        pictures = _to_pictures(np.stack(windows))
+    for pictures in training_windows(cache, steps=steps, count=count, side=side, rng=np.random.default_rng(seed)):
         loss = functional.l1_loss(network(pictures), pictures)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         scheduler.step()
     log.info("autoencoder (%s): mean absolute error %.1f grey levels", upsampling, loss.item() * 127.5)
+    return network.eval()
+
+
+def train_adversarial_autoencoder(
+    cache: CropCache,
+    upsampling: Upsampling,
+    *,
+    steps: int = 2000,
+    count: int = 8,
+    side: int = 96,
+    seed: int = 0,
+    joins: float = 0.25,
+) -> Autoencoder:
+    """Trains an autoencoder with a narrow latent against a discriminator, on the training people alone.
+
+    Args:
+        cache: Where the faces come from.
+        upsampling: How its decoder grows.
+        steps: Length of the run.
+        count: Windows a step.
+        side: Side of a window in pixels.
+        seed: Of weights and windows.
+        joins: Share of the run after which the discriminator joins, when colours and shapes are there to be judged.
+    """
+    torch.manual_seed(seed)
+    network, critic = Autoencoder(upsampling, latent=16), Discriminator()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, betas=(0.5, 0.99))
+    critic_optimizer = torch.optim.AdamW(critic.parameters(), lr=5e-4, betas=(0.5, 0.99))
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, eta_min=1e-4)
+    windows = training_windows(cache, steps=steps, count=count, side=side, rng=np.random.default_rng(seed))
+    for step, pictures in enumerate(windows):
+        decoded = network(pictures)
+        loss = error = functional.l1_loss(decoded, pictures)
+        if step >= joins * steps:
+            real = critic(pictures)
+            hinge = functional.relu(1 - real[-1]).mean() + functional.relu(1 + critic(decoded.detach())[-1]).mean()
+            critic_optimizer.zero_grad()
+            hinge.backward()  # type: ignore[no-untyped-call]
+            critic_optimizer.step()
+            seen = critic.requires_grad_(False)(decoded)
+            critic.requires_grad_(True)
+            pairs = zip(seen[:-1], real[:-1], strict=True)
+            matching = torch.stack([functional.l1_loss(ours, theirs.detach()) for ours, theirs in pairs]).sum()
+            loss = error + 0.5 * matching - 0.1 * seen[-1].mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        scheduler.step()
+    log.info("adversarial autoencoder (%s): mean absolute error %.1f grey levels", upsampling, error.item() * 127.5)
     return network.eval()
 
 
@@ -106,21 +196,24 @@ def decode_faces(network: Autoencoder, faces: NDArray[np.uint8]) -> NDArray[np.u
     return np.asarray(((decoded + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy(), np.uint8)
 
 
-def write_reconstructions(folder: Path, *, steps: int = 400, seed: int = 0) -> Path:
-    """Writes `reconstructions.npy`, uint8 `[3, M, S, S, 3]`: every face of a cache through each kind of decoder.
+def write_reconstructions(folder: Path, *, steps: int = 400, adversarial_steps: int = 2000, seed: int = 0) -> Path:
+    """Writes `reconstructions.npy`, uint8 `[K, M, S, S, 3]`: every face of a cache through each of K = 6 decoders.
 
     Args:
         folder: The crop cache.
-        steps: Training steps of each autoencoder.
+        steps: Training steps of each of the three autoencoders that learn by mean error.
+        adversarial_steps: Of each of the three that learn against a discriminator; 0 leaves them out (K = 3).
         seed: Of their weights and batches.
     """
     cache = CropCache.open(folder)
     path = folder / RECONSTRUCTIONS_FILE
     draft = path.with_suffix(".draft")
-    shape = (len(UPSAMPLINGS), *cache.faces.shape)
+    recipes = [(train_autoencoder, steps), (train_adversarial_autoencoder, adversarial_steps)]
+    kinds = [(train, length, layer) for train, length in recipes if length for layer in UPSAMPLINGS]
+    shape = (len(kinds), *cache.faces.shape)
     bank = np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape)  # type: ignore[no-untyped-call]
-    for index, upsampling in enumerate(UPSAMPLINGS):
-        network = train_autoencoder(cache, upsampling, steps=steps, seed=seed + index)
+    for index, (train, length, upsampling) in enumerate(kinds):
+        network = train(cache, upsampling, steps=length, seed=seed + index)
         for start in range(0, len(cache.faces), 8):
             bank[index, start : start + 8] = decode_faces(network, np.asarray(cache.faces[start : start + 8]))
     bank.flush()
@@ -128,17 +221,18 @@ def write_reconstructions(folder: Path, *, steps: int = 400, seed: int = 0) -> P
     return path
 
 
-def command(crops: Path, steps: int = 400, seed: int = 0) -> None:
+def command(crops: Path, steps: int = 400, adversarial_steps: int = 2000, seed: int = 0) -> None:
     """Adds reconstruction fakes to a crop cache.
 
     Args:
         crops: The crop cache.
-        steps: Training steps of each autoencoder.
+        steps: Training steps of each autoencoder that learns by mean error.
+        adversarial_steps: Of each that learns against a discriminator; 0 for none of these.
         seed: Of their weights and batches.
     """
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("training").setLevel(logging.INFO)
-    log.info("wrote %s", write_reconstructions(crops, steps=steps, seed=seed))
+    log.info("wrote %s", write_reconstructions(crops, steps=steps, adversarial_steps=adversarial_steps, seed=seed))
 
 
 def _to_pictures(faces: NDArray[np.uint8]) -> torch.Tensor:
