@@ -15,7 +15,8 @@ FILES ?=
 ARGS ?=
 DATA ?= $(or $(AWARENET_SHARED),../shared)/data
 RUN ?= runs/first
-TEST_PICTURES = $(if $(wildcard $(DATA)/manifest_images.csv),--manifest $(DATA)/manifest_images.csv --root $(DATA))
+TEST_PICTURES = $(if $(wildcard $(DATA)/manifest_images.csv),--manifest $(DATA)/manifest_images.csv --root $(DATA) \
+	--reals unclear/voteview_colour --reals unclear/ciplab_photoshop)
 WEB := clients/web
 NPM = cd $(WEB) && PATH=$(abspath $(BIN)):$$PATH npm
 MOBILE := clients/mobile

@@ -200,7 +200,7 @@ def engines(
 @app.command()
 def models(
     crops: Annotated[
-        Path | None, typer.Option(help="Crop cache with a validation split [crops in the folder of --run].")
+        Path | None, typer.Option(help="Crop cache with a validation split; else that in the folder of --run.")
     ] = None,
     model_repository: Annotated[Path, typer.Option(help="The models to measure.")] = DEFAULT_REPOSITORY,
     weights: Annotated[

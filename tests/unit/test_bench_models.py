@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 
 from awarenet.errors import DataError, InvalidInput, ModelError, ServiceError
 from awarenet.policy import Leakage, Policy
-from awarenet.runtime.engines import CPU
+from awarenet.repository import model_path
 from awarenet.runtime.inprocess import InProcessRuntime
-from awarenet.stages import EFFICIENTNET, FEATURES, NETWORKS
+from awarenet.stages import EFFICIENTNET, FAST_FILTER, FEATURES, NETWORKS
 from benchmarks.__main__ import app
 from benchmarks.models import bench, forms, page, timing
 from benchmarks.models.efficiency import efficiency
@@ -29,10 +29,12 @@ from benchmarks.models.held_out import Scores
 from benchmarks.models.regression import KINDS, Former
 from benchmarks.models.sensitivity import WORDS, shares, sweep
 from benchmarks.models.targets import Target, targets
+from benchmarks.workload import sample_faces
 from tests import tiny_crops
 from tests import tiny_repository as tiny
 from tests.samples import astronaut, save
 
+ROOT = Path(__file__).resolve().parents[2]
 POLICY = Policy(0.2, 0.9, 0.5, 0.1, Leakage(0.01, 4, 0, 0.5, 4, 2), "made-up faces", {})
 
 
@@ -373,5 +375,13 @@ def test_the_command_fails_where_the_gate_does(
     assert refusal.exit_code == 1 and not (tmp_path / "absent.json").exists()
 
 
-def test_the_engine_of_onnx_is_the_one_that_is_served() -> None:
-    assert forms.FORMATS["onnx"].open() is CPU
+def test_eager_pytorch_and_what_is_served_are_the_same_network() -> None:
+    (shipped,) = forms.at_hand([("fp32", ROOT / "training" / "weights")])
+    assert shipped.name == "pytorch-fp32"
+    engine = shipped.engine()
+    engine.check()
+    faces = sample_faces(8)
+    eager = engine.load(FAST_FILTER, Path("elsewhere"), 1)(faces)[0]
+    served = forms.FORMATS["onnx"].open().load(FAST_FILTER, model_path(ROOT / "model_repository", FAST_FILTER), 1)
+    assert eager.shape == (8, 1) and np.std(eager) > 0.3
+    assert np.abs(eager - served(faces)[0]).mean() < np.std(eager) / 2  # INT8 moves single scores
