@@ -30,7 +30,7 @@ from benchmarks import machine, stages
 from benchmarks.models import timing
 from benchmarks.models.efficiency import efficiency
 from benchmarks.models.form_process import FormProcess
-from benchmarks.models.forms import FORMATS, FP32, SERVED, Form, at_hand
+from benchmarks.models.forms import FORMATS, FP32, SERVED, Form, at_hand, with_threads
 from benchmarks.models.held_out import SPLIT, HeldOut, Scores
 from benchmarks.models.regression import Former
 from benchmarks.models.sensitivity import sweep
@@ -219,7 +219,7 @@ def _start(
     processes = []
     for form in forms:
         for threads in sorted({1, os.cpu_count() or 1}):
-            say(f"starting {form.name}, {threads} threads")
+            say(f"starting {with_threads(form.name, threads)}")
             try:
                 processes.append(stack.enter_context(FormProcess(form, threads, task.repository, faces)))
             except ServiceError as error:
@@ -235,7 +235,7 @@ def _score(
     scores: dict[str, Scores] = {}
     for process in processes:
         name = process.form.name
-        if name in scores or f"{name}, {process.threads} threads" in left_out:
+        if name in scores or process.name in left_out:
             continue
         say(f"scoring {len(held_out.faces)} faces: {name}")
         try:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awarenet.errors import AwareNetError, ServiceError
-from benchmarks.models.forms import Form
+from benchmarks.models.forms import Form, with_threads
 
 _PATIENCE_S: Final = 600.0
 
@@ -33,6 +33,7 @@ class FormProcess:
     Attributes:
         form: See above.
         threads: See above.
+        name: Of both.
         load_s: Seconds to load the networks.
         peak_mb: Peak memory with single faces in MB of 2^20 bytes.
 
@@ -42,6 +43,7 @@ class FormProcess:
 
     def __init__(self, form: Form, threads: int, repository: Path, faces: Path) -> None:
         self.form, self.threads = form, threads
+        self.name = with_threads(form.name, threads)
         self._complaints = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.models.form_server"],
@@ -101,10 +103,10 @@ class FormProcess:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise ServiceError(f"{self.form.name} with {self.threads} threads: {self._end()}")
+            raise ServiceError(f"{self.name}: {self._end()}")
         answer = json.loads(line)
         if "error" in answer:
-            raise ServiceError(f"{self.form.name} with {self.threads} threads: {answer['error']}")
+            raise ServiceError(f"{self.name}: {answer['error']}")
         return answer
 
     def _end(self) -> str:

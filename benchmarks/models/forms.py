@@ -94,6 +94,11 @@ def at_hand(folders: Iterable[tuple[str, Path]]) -> list[Form]:
     return found
 
 
+def with_threads(form: str, threads: int) -> str:
+    """Name of a form with so many processor threads, such as `onnx-served, 1 thread`."""
+    return f"{form}, {threads} thread{'s' if threads != 1 else ''}"
+
+
 @dataclass(frozen=True)
 class _Files:
     """An engine for files of one's own."""

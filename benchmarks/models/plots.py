@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from awarenet.evaluation.plots import FAINT, FAKE, INK, REAL, STYLE, svg
+from benchmarks.models.forms import with_threads
 from benchmarks.models.sensitivity import WORDS
 
 _COLOURS: Final = {"real": REAL, "uncertain": FAINT, "fake": FAKE}
@@ -58,13 +59,9 @@ def forms(rows: Sequence[Mapping[str, Any]]) -> str:
         memory.set(title="Peak memory, single faces", xlabel="MB")
         size.barh(places, [row["megabytes"] for row in rows], color=REAL, alpha=0.7, height=0.6)
         size.set(title="Files of the networks", xlabel="MB")
-        times.set_yticks(places, [f"{row['form']}, {_threads(row['threads'])}" for row in rows])
+        times.set_yticks(places, [with_threads(row["form"], row["threads"]) for row in rows])
         times.set_ylim(len(rows) - 0.5, -0.5)
         for axes in (times, memory, size):
             axes.set_xlim(left=0)
             axes.grid(axis="x", color=FAINT, alpha=0.3)
         return svg(figure, "Latency, peak memory and file size of every form")
-
-
-def _threads(count: int) -> str:
-    return f"{count} thread{'s' if count != 1 else ''}"

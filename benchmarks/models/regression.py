@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from awarenet.errors import DataError
+from benchmarks.models.forms import with_threads
 
 _PARTS: Final = {"held_out": "held-out people", "manifest": "test pictures"}
 """Parts of a report with figures by subset, and how their figures are called."""
@@ -175,7 +176,7 @@ def _all(report: Mapping[str, Any]) -> Iterator[tuple[Key, float | None]]:
         yield ("megabytes", row["form"]), row["megabytes"]
         yield ("auc_loss", row["form"]), row["auc_loss"]
         yield ("flips", row["form"]), row["flips"]
-        name = f"{row['form']}, {row['threads']} threads"
+        name = with_threads(row["form"], row["threads"])
         yield ("peak_mb", name), row["peak_mb"]
         yield ("cost", name), row["cost"]
         yield ("batch_gain", name), row["faces_per_s"]["32"] / row["faces_per_s"]["1"]

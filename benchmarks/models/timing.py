@@ -67,11 +67,11 @@ def measure(processes: Sequence[FormProcess], seconds: float, say: Say) -> tuple
     for number in range(ROUNDS):
         # Each round begins with another form, so that none always follows the same one.
         for process in alive[number % max(1, len(alive)) :] + alive[: number % max(1, len(alive))]:
-            say(f"round {number + 1} of {ROUNDS}: {process.form.name}, {process.threads} threads")
+            say(f"round {number + 1} of {ROUNDS}: {process.name}")
             try:
                 rounds[id(process)].add(process, unit)
             except ServiceError as error:
-                failed[f"{process.form.name}, {process.threads} threads"] = str(error)
+                failed[process.name] = str(error)
                 alive.remove(process)
     measured = {(process.form.name, process.threads): rounds[id(process)] for process in alive}
     return [_row(process, measured) for process in alive], failed

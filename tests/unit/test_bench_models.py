@@ -166,7 +166,7 @@ def test_a_form_in_its_own_process_scores_like_this_one(tiny_repository: Path, p
 def test_a_form_that_does_not_load_says_why(tiny_repository: Path, painted: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(tiny_repository, tmp_path / "broken")
     (broken / "genconvit" / "1" / "model.onnx").write_bytes(b"no network")
-    with pytest.raises(ServiceError, match=r"onnx-broken with 1 threads: genconvit: .*cannot load"):
+    with pytest.raises(ServiceError, match=r"onnx-broken, 1 thread: genconvit: .*cannot load"):
         FormProcess(onnx(broken, "broken"), 1, tiny_repository, painted)
 
 
@@ -182,7 +182,7 @@ def test_a_form_that_dies_is_left_out_and_the_others_go_on(tiny_repository: Path
 
         rows, failed = timing.measure([lasting, dying], 0.2, say)
     assert [row["form"] for row in rows] == ["onnx-served"]
-    assert "SIGKILL" in failed["onnx-other, 1 threads"]
+    assert "SIGKILL" in failed["onnx-other, 1 thread"]
 
 
 @pytest.fixture(scope="module")
