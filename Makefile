@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve web mobile test test-slow test-browser fuzz postgresql registry prometheus observe lint format bench load train models sbom lock clean
+.PHONY: help demo serve web mobile test test-slow test-browser fuzz postgresql registry prometheus observe lint format bench bench-models load train models sbom lock clean
 
 # The first of these that runs and is 3.10-3.12; override with `make PYTHON=...`.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.10; do \
@@ -15,6 +15,8 @@ FILES ?=
 ARGS ?=
 DATA ?= $(or $(AWARENET_SHARED),../shared)/data
 RUN ?= runs/first
+TEST_PICTURES = $(if $(wildcard $(DATA)/manifest_images.csv),--manifest $(DATA)/manifest_images.csv --root $(DATA) \
+	--reals unclear/voteview_colour --reals unclear/ciplab_photoshop)
 WEB := clients/web
 NPM = cd $(WEB) && PATH=$(abspath $(BIN)):$$PATH npm
 MOBILE := clients/mobile
@@ -148,6 +150,9 @@ models: $(VENV)/dev.stamp ## calibrate, stack and export RUN into model_reposito
 
 bench: $(VENV)/dev.stamp ## measure; prints a table and writes build/bench.json
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-models: $(VENV)/dev.stamp ## the models: accuracy, times, memory, sizes, thresholds, on RUN's crops; writes build/bench-models.html
+	$(BIN)/python -m benchmarks models --crops $(RUN)/crops $(TEST_PICTURES) $(ARGS)
 
 sbom: | $(VENV)/pip.stamp ## write build/sbom.json (CycloneDX) of what is installed in VENV
 	test -x build/sbom/bin/cyclonedx-py || { $(PYTHON) -m venv build/sbom && build/sbom/bin/pip install --quiet 'cyclonedx-bom==7.5.0'; }

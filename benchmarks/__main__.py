@@ -198,6 +198,67 @@ def engines(
 
 
 @app.command()
+def models(
+    crops: Annotated[
+        Path | None, typer.Option(help="Crop cache with a validation split; else that in the folder of --run.")
+    ] = None,
+    model_repository: Annotated[Path, typer.Option(help="The models to measure.")] = DEFAULT_REPOSITORY,
+    weights: Annotated[
+        Path, typer.Option("--run", help="Folder of the weights behind them, for everything in FP32.")
+    ] = Path("training/weights"),
+    candidate: Annotated[
+        list[str] | None, typer.Option(help="NAME=FOLDER of other files of the same networks, such as QAT's; repeat.")
+    ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="CSV of test pictures, as for `awarenet evaluate`; with --root.")
+    ] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder that the manifest's paths are relative to.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Score at most so many of its files.")] = 600,
+    reals: Annotated[
+        list[str] | None, typer.Option(help="Subset whose reals stand in where a subset has fakes alone; repeat.")
+    ] = None,
+    skip: Annotated[list[str] | None, typer.Option(help="Leave out a format, such as openvino; repeat.")] = None,
+    faces: Annotated[int, typer.Option(min=4, help="About how many held-out faces to score.")] = 320,
+    seconds: Annotated[float, typer.Option(min=1, help="Time for measuring times.")] = 100,
+    with_video: Annotated[bool, typer.Option("--video", help="Measure clips as well.")] = False,
+    against: Annotated[
+        Path | None, typer.Option(help="Former report; exit code 1 where this one is worse than allowed.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where the result is written; the page beside it.")] = Path(
+        "build/bench-models.json"
+    ),
+) -> None:
+    """Measures the models: accuracy, what the cascade saves, every form's time, memory and size, the thresholds."""
+    from benchmarks.models import bench, page, table
+    from benchmarks.models.regression import Former
+
+    with _reported(out) as write, Console(stderr=True).status("starting") as status:
+        task = bench.Task(
+            repository=model_repository,
+            weights=weights,
+            crops=crops or weights / "crops",
+            folder=out.parent / "bench-models",
+            candidates=bench.named_folders(candidate or []),
+            manifest=manifest,
+            root=root,
+            limit=limit,
+            reals=tuple(reals or ()),
+            skip=tuple(skip or ()),
+            faces=faces,
+            seconds=seconds,
+            video=with_video,
+        )
+        result = bench.run(task, Former.read(against) if against else None, status.update)
+        write(result.report)
+        out.with_suffix(".html").write_text(page.render(result), encoding="utf-8")
+    console = Console()
+    table.show(result.report, console)
+    console.print(f"report: {out.with_suffix('.html')}", markup=False)
+    if result.report["against"] and not result.report["against"]["passed"]:
+        sys.exit(1)
+
+
+@app.command()
 def connections(
     http: Annotated[int, typer.Option(min=0, help="Idle HTTP connections.")] = 10_000,
     streams: Annotated[int, typer.Option(min=0, help="WebSockets.")] = 2_000,

@@ -21,7 +21,7 @@ FAKE: Final = "#c05621"
 INK: Final = "#2d3748"
 FAINT: Final = "#a0aec0"
 
-_STYLE: Final[dict[Any, Any]] = {
+STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9,
@@ -49,7 +49,7 @@ def intervals(figures: Mapping[str, Mapping[str, Any]]) -> str | None:
     shown = [(name, entry) for name, entry in figures.items() if entry["auc"] is not None]
     if not shown:
         return None
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": "intervals"}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": "intervals"}):
         figure = Figure(figsize=(9, 0.7 + 0.28 * len(shown)), layout="constrained")
         axes = figure.add_subplot()
         for row, (_, entry) in enumerate(shown):
@@ -62,7 +62,7 @@ def intervals(figures: Mapping[str, Mapping[str, Any]]) -> str | None:
         axes.set_xlim(min(0.4, min(entry["auc_low"] or entry["auc"] for _, entry in shown) - 0.02), 1.005)
         axes.set_xlabel("AUC (line: 95 % interval; dashed: chance)")
         axes.grid(axis="x", color=FAINT, alpha=0.3)
-        return _svg(figure, "AUC with 95 % interval of every subset, method and pair")
+        return svg(figure, "AUC with 95 % interval of every subset, method and pair")
 
 
 def panels(name: str, scores: pd.DataFrame, policy: Policy) -> str | None:
@@ -76,14 +76,14 @@ def panels(name: str, scores: pd.DataFrame, policy: Policy) -> str | None:
     scored = scores[scores["probability"].notna()]
     if scored.empty:
         return None
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(12, 3.1), layout="constrained")
         roc, reliability, histogram, deferral = figure.subplots(1, 4)
         _roc(roc, scored)
         _reliability(reliability, scored)
         _histogram(histogram, scored, policy)
         _deferral(deferral, scored, policy)
-        return _svg(figure, f"ROC, reliability, scores and deferral of {name}")
+        return svg(figure, f"ROC, reliability, scores and deferral of {name}")
 
 
 def _roc(axes: Axes, scored: pd.DataFrame) -> None:
@@ -152,9 +152,12 @@ def _absent(axes: Axes, why: str) -> None:
     axes.text(0.5, 0.5, why, ha="center", va="center", color=FAINT, transform=axes.transAxes)
 
 
-def _svg(figure: Figure, title: str) -> str:
-    """The figure as an SVG element that can stand inside HTML and names itself to screen readers."""
+def svg(figure: Figure, title: str) -> str:
+    """The figure as an SVG element that can stand inside HTML and names itself to screen readers.
+
+    What is drawn in `INK` takes the colour of the text around it, so that it can be read on a dark page as well.
+    """
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Title": title}, transparent=True)
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :].replace("<svg", '<svg role="img"', 1)
+    element = text.getvalue().replace(INK, "currentColor")
+    return element[element.index("<svg") :].replace("<svg", '<svg role="img"', 1)
