@@ -19,6 +19,7 @@ COMMANDS = {
     "reconstruct": "training.forgeries.autoencoder:command",
     "measure-loader": "training.loader:command",
     "train": "training.trainer:command",
+    "quantize": "training.quantize:command",
     "logits": "training.commands:logits",
     "calibrate": "training.commands:calibrate",
     "stack": "training.commands:stack",
