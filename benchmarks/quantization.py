@@ -42,7 +42,7 @@ def measure(run: Path, crops: Path, *, faces: int, seconds: float, say: Callable
     """Measures every form of every stage on the same faces and in the same rounds.
 
     Args:
-        run: A run folder after `python -m export onnx` and `int8`.
+        run: A run folder after `python -m export onnx` and `int8`, of some stages or all.
         crops: Crop cache with a validation split.
         faces: About how many faces outputs are compared on.
         seconds: Time for measuring latency.
@@ -111,7 +111,10 @@ def show(result: dict[str, Any], console: Console) -> None:
 
 
 def _files(run: Path) -> Iterator[tuple[tuple[Stage, str], Path]]:
-    for stage in NETWORKS:
+    measured = [stage for stage in NETWORKS if _note(run, stage).is_file()]
+    if not measured:
+        raise ModelError(f"{run} has no INT8 graph; make it with `python -m export onnx` and `python -m export int8`")
+    for stage in measured:
         for form, folder in FORMS.items():
             path = model_path(run / "export" / folder, stage)
             if path.is_file():
@@ -120,9 +123,13 @@ def _files(run: Path) -> Iterator[tuple[tuple[Stage, str], Path]]:
                 raise ModelError(f"{path} is missing; make it with `python -m export onnx` and `python -m export int8`")
 
 
+def _note(run: Path, stage: Stage) -> Path:
+    return run / "export" / f"int8-{stage.name}.json"
+
+
 def _noted(run: Path, stage: Stage, form: str) -> dict[str, Any]:
     """How much of a form computes in float, and whether it is the one that is served."""
-    note = json.loads((run / "export" / f"int8-{stage.name}.json").read_text(encoding="utf-8"))
+    note = json.loads(_note(run, stage).read_text(encoding="utf-8"))
     kept = {"fp32": "all", "rounded": f"{len(note['chosen']['kept'])} groups", "learned": "0 groups"}[form]
     return {"in_float": kept, "served": note["served"] == form}
 

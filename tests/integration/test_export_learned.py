@@ -18,10 +18,10 @@ torch = pytest.importorskip("torch", reason="the export extra is not installed")
 from awarenet.models.tensorrt import float_graph  # noqa: E402
 from awarenet.policy import file_sha256  # noqa: E402
 from awarenet.repository import model_path  # noqa: E402
-from awarenet.stages import FAST_FILTER  # noqa: E402
+from awarenet.stages import FACE, FAST_FILTER  # noqa: E402
+from benchmarks import quantization  # noqa: E402
 from export import __main__ as commands  # noqa: E402
 from export.difference import Difference, Tolerance  # noqa: E402
-from export.inference import run_graph  # noqa: E402
 from export.int8 import Trial, better, quantise  # noqa: E402
 from export.onnx import export_onnx  # noqa: E402
 from export.samples import Samples  # noqa: E402
@@ -98,14 +98,19 @@ def test_onnx_runtime_computes_in_integers_what_it_does_after_its_own_quantiser(
     assert learned.stat().st_size < 1.02 * own.stat().st_size
 
 
-@pytest.mark.parametrize("count", [1, 5])
-def test_the_graph_says_what_the_converted_network_says(run: Path, learned: Path, samples: Samples, count: int) -> None:
-    faces = samples.faces[:count]
+@pytest.mark.parametrize("size", [1, 5])
+def test_the_graph_says_what_the_converted_network_says(run: Path, learned: Path, samples: Samples, size: int) -> None:
     with torch.inference_mode():
-        expected = quantize.load(run, "fast_filter")(torch.from_numpy(faces))["logit"].numpy()
-        floats = networks.load(run / "fast_filter")(torch.from_numpy(samples.faces))["logit"]
-    found = run_graph(learned, faces)["logit"]
-    assert np.abs(found - expected).max() < 0.2 * floats.std().item() + 0.02, "integers round a little differently"
+        expected = quantize.load(run, "fast_filter")(torch.from_numpy(samples.faces))["logit"].numpy()
+    options = onnxruntime.SessionOptions()
+    # As it is written; integers instead of rounded floats fall on the other side of a step now and then.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(str(learned), options, ["CPUExecutionProvider"])
+    batches = [samples.faces[start : start + size] for start in range(0, len(samples.faces), size)]
+    found = np.concatenate([session.run(["logit"], {FACE.name: batch})[0] for batch in batches])
+    apart = np.abs(found - expected) / expected.std()
+    assert np.median(apart) < 0.02
+    assert apart.max() < 0.3, "a value on the edge of a step fell to the other side, and no more"
 
 
 def test_tensorrt_is_given_its_floats(learned: Path, samples: Samples) -> None:
@@ -135,6 +140,12 @@ def test_the_better_form_is_served_and_weights_of_another_stage_are_left_out(
     report = json.loads(note.read_text())
     trials = [trial(**{key: report[name][key] for key in trial.__kwdefaults__}) for name in ("learned", "chosen")]
     assert (report["served"] == "learned") == better(*trials, report["float_size"])
+    figures = quantization.measure(run, tmp_path, faces=8, seconds=0.1, say=str)["stages"]["fast_filter"]
+    assert [form for form, entry in figures.items() if entry["served"]] == [report["served"]]
+    assert figures["learned"]["flips"] == report["learned"]["flips"]
+    assert figures["fp32"]["speed_1"] == figures["fp32"]["share"] == 1
+    assert all(entry["memory_mb"] > 1 for entry in figures.values())
+
     student = run / quantize.FOLDER / "fast_filter.json"
     kept = student.read_text()
     student.write_text(json.dumps({"teacher": "another"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from dataclasses import replace
@@ -33,9 +34,14 @@ def network() -> StageNetwork:
     return networks.create("fast_filter", **TINY).eval()
 
 
-@pytest.fixture
-def prepared(network: StageNetwork) -> Captured:
+@pytest.fixture(scope="module")
+def captured(network: StageNetwork) -> Captured:
     return prepare(network)
+
+
+@pytest.fixture
+def prepared(captured: Captured) -> Captured:
+    return copy.deepcopy(captured)
 
 
 @pytest.fixture(scope="module")
