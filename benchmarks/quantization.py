@@ -24,18 +24,22 @@ FORMS: Final = {"fp32": "float", "rounded": "rounded", "learned": "learned"}
 """A stage's forms, and the folders below `<run>/export` where `python -m export` puts them."""
 
 _MEMORY: Final = """
-import resource, sys
+import re, sys
+from pathlib import Path
 import numpy as np, onnxruntime as ort
+def kilobytes(field):
+    return int(re.search(field + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 options = ort.SessionOptions()
 options.intra_op_num_threads = options.inter_op_num_threads = 1
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = kilobytes("VmRSS")
 session = ort.InferenceSession(sys.argv[1], options, ["CPUExecutionProvider"])
 batch = np.zeros((int(sys.argv[2]), *session.get_inputs()[0].shape[1:]), np.uint8)
 for _ in range(3):
     session.run(None, {session.get_inputs()[0].name: batch})
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print((kilobytes("VmHWM") - before) / 1024)
 """
-"""In a process of its own: a peak is never given back, so the next model would inherit it."""
+"""In a process of its own: a peak is never given back, so the next model would inherit it. (`ru_maxrss` would be no
+less than what the process that starts it has.)"""
 
 
 def measure(run: Path, crops: Path, *, faces: int, seconds: float, say: Callable[[str], None]) -> dict[str, Any]:
