@@ -259,6 +259,23 @@ def models(
 
 
 @app.command()
+def quantization(
+    run: Annotated[Path, typer.Option(help="Run folder after `python -m export int8`.", exists=True, file_okay=False)],
+    crops: Annotated[Path, typer.Option(help="Crop cache with a validation split.")],
+    faces: Annotated[int, typer.Option(min=2, help="About how many faces outputs are compared on.")] = 400,
+    seconds: Annotated[float, typer.Option(min=1, help="Time for measuring latency.")] = 60,
+    out: Annotated[Path, typer.Option(help="Where the result is written.")] = Path("build/quantization.json"),
+) -> None:
+    """Measures what rounding, and learning to be rounded, does to each stage: file, latency, memory, decisions."""
+    from benchmarks import quantization as bench
+
+    with _reported(out) as write, Console(stderr=True).status("starting") as status:
+        result = bench.measure(run, crops, faces=faces, seconds=seconds, say=status.update)
+        write(result)
+        bench.show(result, Console())
+
+
+@app.command()
 def connections(
     http: Annotated[int, typer.Option(min=0, help="Idle HTTP connections.")] = 10_000,
     streams: Annotated[int, typer.Option(min=0, help="WebSockets.")] = 2_000,

@@ -1,8 +1,9 @@
 """`python -m export`: from a trained run to a model repository, step by step or all at once.
 
 A run folder holds what training made: `<stage>.safetensors` and `.json`, `trees.txt`, `policy.json`. The steps write
-below it, in the layout of a model repository: `export/float` (FP32 graphs) and `export/served` (INT8 graphs and trees,
-the files that the policy is tied to).
+below it, in the layout of a model repository: `export/float` (FP32 graphs), `export/rounded` and `export/learned` (INT8
+graphs of a stage's own weights, and of weights that learned to be rounded) and `export/served` (the better of the two,
+and trees: the files that the policy is tied to).
 """
 
 from __future__ import annotations
@@ -53,13 +54,16 @@ def onnx(run: Run, stages: Names = None) -> None:
 
 @app.command()
 def int8(run: Run, crops: Crops, faces: Faces = 400, stages: Names = None) -> None:
-    """FP32 graphs to INT8, keeping in float what harms the scores of held-out people; exit code 1 where that fails."""
-    from export.int8 import quantise
+    """FP32 graphs to INT8, keeping in float what harms the scores of held-out people; exit code 1 where that fails.
+
+    Where `python -m training quantize` made weights that learned their rounding, the better of both is served.
+    """
+    from export.int8 import better, measure, quantise
     from export.samples import Samples
 
     calibration = Samples.of(crops, "calibration", limit=CALIBRATION_FACES)
     holdout = Samples.of(crops, "validation", limit=faces)
-    reports = []
+    rows = []
     for stage in _chosen(stages):
         source = _require(model_path(_float(run), stage), "onnx")
         # Temperatures change the graph, not what quantisation does to it: the search is done once for a network.
@@ -68,34 +72,42 @@ def int8(run: Run, crops: Crops, faces: Faces = 400, stages: Names = None) -> No
         weights = file_sha256(run / f"{stage.name}.safetensors")
         noted = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
         earlier = noted if noted.get("weights") == weights else None
-        report = quantise(
-            source,
-            model_path(_served(run), stage),
-            stage,
-            calibration.faces,
-            holdout,
-            earlier=earlier,
-        )
+        rounded = model_path(_rounded(run), stage)
+        report = quantise(source, rounded, stage, calibration.faces, holdout, earlier=earlier)
+        learned = _learn(run, stage)
+        rival = None if learned is None else measure(source, learned, holdout)
+        wins = rival is not None and better(rival, report.chosen, report.float_size)
         searched = {"sensitivity": earlier["sensitivity"]} if earlier else {}
-        _write_json(note, {**report.to_dict(), **searched, "weights": weights})
-        reports.append(report)
-    table = Table("stage", "FP32 MB", "INT8 MB", "share", "ranges", "kept in float", "RMS", "AUC loss", "flips", "")
-    for report in reports:
-        last = report.chosen
+        rivals = {"learned": rival and rival.to_dict(), "served": "learned" if wins else "rounded"}
+        _write_json(note, {**report.to_dict(), **searched, **rivals, "weights": weights})
+        served = model_path(_served(run), stage)
+        served.parent.mkdir(parents=True, exist_ok=True)
+        served.write_bytes((learned if learned and wins else rounded).read_bytes())
+        rows.append((report, "rounded", report.chosen, not wins))
+        if rival is not None:
+            rows.append((report, "learned", rival, wins))
+    table = Table(
+        *("stage", "weights", "FP32 MB", "INT8 MB", "share", "ranges", "kept in float", "RMS", "AUC loss", "flips", "")
+    )
+    failed = False
+    for report, weights, trial, is_served in rows:
+        accepted = trial.accepted(report.float_size)
+        failed |= is_served and not accepted
         table.add_row(
             report.stage,
+            weights,
             f"{report.float_size / 1e6:.2f}",
-            f"{last.size / 1e6:.2f}",
-            f"{last.size / report.float_size:.1%}",
-            f"{report.shrink:.0%}",
-            ", ".join(last.kept) or "nothing",
-            f"{last.difference.rms_score:.3f}",
-            f"{last.difference.auc_loss:.4f}",
-            f"{last.difference.flips:.2%}",
-            "accepted" if report.accepted else "[bold red]over the tolerance[/]",
+            f"{trial.size / 1e6:.2f}",
+            f"{trial.size / report.float_size:.1%}",
+            f"{report.shrink:.0%}" if weights == "rounded" else "learned",
+            ", ".join(trial.kept) or "nothing",
+            f"{trial.difference.rms_score:.3f}",
+            f"{trial.difference.auc_loss:.4f}",
+            f"{trial.difference.flips:.2%}",
+            ("accepted" if accepted else "[bold red]over the tolerance[/]") + (", served" if is_served else ""),
         )
     console.print(table)
-    if not all(report.accepted for report in reports):
+    if failed:
         raise typer.Exit(1)
 
 
@@ -300,8 +312,28 @@ def _served_hashes(run: Path) -> dict[str, str]:
     return {stage.name: file_sha256(_require(model_path(_served(run), stage), "int8")) for stage in JUDGED}
 
 
+def _learn(run: Path, stage: Stage) -> Path | None:
+    """The graph of weights that learned from the stage as it is now; None where there are none."""
+    from export.onnx import export_onnx
+    from training import quantize
+
+    out = model_path(_learned(run), stage)
+    if not quantize.trained_for(run, stage.name):
+        out.unlink(missing_ok=True)
+        return None
+    return export_onnx(quantize.load(run, stage.name), stage, out)
+
+
 def _float(run: Path) -> Path:
     return run / "export" / "float"
+
+
+def _rounded(run: Path) -> Path:
+    return run / "export" / "rounded"
+
+
+def _learned(run: Path) -> Path:
+    return run / "export" / "learned"
 
 
 def _served(run: Path) -> Path:

@@ -2,7 +2,8 @@
 
 ONNX Runtime's QDQ form, unsigned activations, signed weights per channel (U8S8), calibrated on real faces. The way in,
 up to and with the first layer, and the way out, from what the last layer reads, always stay in float: a layer of three
-channels is faster in float, and eight bits would cut the logit into 256 steps.
+channels is faster in float, and eight bits would cut the logit into 256 steps. Weights that have learned to be rounded
+(`training.quantize`) come as a graph of that form, which competes with what is found here under the same rule.
 """
 
 from __future__ import annotations
@@ -70,6 +71,10 @@ class Trial:
     kept: tuple[str, ...]
     difference: Difference
     size: int
+
+    def accepted(self, float_size: int, tolerance: Tolerance = QUANTISED, size_share: float = SIZE_SHARE) -> bool:
+        """Whether it is within a tolerance, and its file at most a share of the FP32 file's bytes."""
+        return self.difference.within(tolerance) and self.size <= size_share * float_size
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as JSON types."""
@@ -189,8 +194,49 @@ def quantise(
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(bench.quantise(chosen.kept).read_bytes())
     check_signature(out, stage)
-    accepted = chosen.difference.within(tolerance) and chosen.size <= size_share * float_size
+    accepted = chosen.accepted(float_size, tolerance, size_share)
     return Int8Report(stage.name, float_size, bench.shrink, shrinks, sensitivity, tuple(trials), chosen, accepted)
+
+
+def measure(model: Path, candidate: Path, holdout: Samples) -> Trial:
+    """Measures an INT8 graph that was not made here.
+
+    Args:
+        model: The FP32 graph.
+        candidate: The INT8 graph; nothing inside was kept in float.
+        holdout: The faces that `quantise` measures on.
+    """
+    expected, outputs = (run_graph(path, holdout.faces) for path in (model, candidate))
+    difference = compare_outputs(expected, outputs, holdout.labels, holdout.subsets)
+    return Trial((), difference, candidate.stat().st_size)
+
+
+def better(
+    learned: Trial,
+    rounded: Trial,
+    float_size: int,
+    *,
+    tolerance: Tolerance = QUANTISED,
+    size_share: float = SIZE_SHARE,
+) -> bool:
+    """Whether learned weights shall be served, and not the stage's own, rounded.
+
+    As in the search: what is acceptable comes first, then what keeps less in float. Where both are alike in that, the
+    one that flips fewer verdicts and loses less AUC.
+
+    Args:
+        learned: The graph of quantisation-aware training.
+        rounded: What `quantise` chose.
+        float_size: Bytes of the FP32 file.
+        tolerance: As for `quantise`.
+        size_share: As for `quantise`.
+    """
+
+    def rank(trial: Trial) -> tuple[float, ...]:
+        accepted = trial.accepted(float_size, tolerance, size_share)
+        return (not accepted, accepted * len(trial.kept), trial.difference.flips, trial.difference.auc_loss)
+
+    return rank(learned) < rank(rounded)
 
 
 class _Bench:
@@ -258,7 +304,7 @@ class _Bench:
         )
         model = onnx.load(out)
         _pack(model.graph, {node for group in kept for node in self.groups[group]})
-        _shorten(model.graph)
+        shorten(model.graph)
         onnx.save(model, out)
         return out
 
@@ -314,7 +360,7 @@ def _output_axis(node: onnx.NodeProto, rank: int) -> int:
     return {"Conv": 0, "ConvTranspose": 1, "MatMul": rank - 1}[node.op_type]
 
 
-def _shorten(graph: onnx.GraphProto) -> None:
+def shorten(graph: onnx.GraphProto) -> None:
     """Numbers tensors and nodes: beside one-byte weights, long names are several per cent of a small model."""
     if any(attribute.HasField("g") or attribute.graphs for node in graph.node for attribute in node.attribute):
         return  # A graph inside a node may read any tensor of this one by name.

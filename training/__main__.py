@@ -20,6 +20,7 @@ COMMANDS = {
     "measure-loader": "training.loader:command",
     "train": "training.trainer:command",
     "average": "training.averaging:command",
+    "quantize": "training.quantize:command",
     "logits": "training.commands:logits",
     "calibrate": "training.commands:calibrate",
     "stack": "training.commands:stack",

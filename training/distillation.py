@@ -67,18 +67,24 @@ class Distillation(nn.Module):
             # Every channel counts alike, however loud it is.
             deviation, mean = torch.std_mean(wanted, dim=(0, 2, 3), keepdim=True)
             wanted = (wanted - mean) / (deviation + 1e-3)
-            temperature = self.recipe.temperature
             # A teacher of several branches speaks with their mean.
-            probability = (taught["logit"].float().mean(1, keepdim=True) / temperature).sigmoid()
+            spoken = taught["logit"].float().mean(1, keepdim=True)
         # A student that looks at a smaller picture has a coarser grid.
         features = functional.interpolate(self.project(outputs["features"]).float(), wanted.shape[2:], mode="bilinear")
         logit = outputs["logit"].float()
-        soft = functional.binary_cross_entropy_with_logits(logit / temperature, probability.expand_as(logit))
         return {
             "hint": self.recipe.hint * functional.mse_loss(features, wanted),
-            # Gradients shrink with the square of the temperature (Hinton et al. 2015, section 2.1).
-            "soft": self.recipe.soft * temperature**2 * soft,
+            "soft": self.recipe.soft * soft_loss(logit, spoken.expand_as(logit), self.recipe.temperature),
         }
+
+
+def soft_loss(logit: torch.Tensor, taught: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Cross-entropy of a student's softened probability against its teacher's, both `[N, K]`.
+
+    Gradients shrink with the square of the temperature, which is made good (Hinton et al. 2015, section 2.1).
+    """
+    probability = (taught / temperature).sigmoid()
+    return temperature**2 * functional.binary_cross_entropy_with_logits(logit / temperature, probability)
 
 
 def load_teacher(stem: Path) -> StageNetwork:

@@ -105,10 +105,14 @@ def load(stem: Path) -> nn.Module:
 
 
 def _write(weights: dict[str, torch.Tensor], stem: Path, note: dict[str, Any]) -> None:
+    """Writes weights, then their note; a kill leaves each file whole, the old one or the new."""
     stem.parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, stem.with_suffix(".safetensors"))
-    stem.with_suffix(".safetensors").chmod(0o644)  # safetensors makes files that only their owner reads
-    stem.with_suffix(".json").write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+    draft = stem.with_suffix(".draft")
+    save_file(weights, draft)
+    draft.chmod(0o644)  # safetensors makes files that only their owner reads
+    draft.replace(stem.with_suffix(".safetensors"))
+    draft.write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+    draft.replace(stem.with_suffix(".json"))
 
 
 class Calibrated(nn.Module):
