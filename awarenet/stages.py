@@ -94,7 +94,13 @@ POLICY_FILE: Final = "policy.json"
 """The policy's name; it lies in the version folder of the cascade model."""
 
 MANIFEST_FILE: Final = "manifest.json"
-"""The signed list of every file of a model repository; it lies in the repository's root."""
+"""The list of every file of a model repository; it lies in the repository's root."""
+
+SIGNATURE_FILE: Final = "manifest.sig"
+"""The signature of the manifest; it lies beside it where somebody signed it."""
+
+PLANS_FILE: Final = "plans.json"
+"""The list of the TensorRT plans that were built where the repository lies; it lies beside the manifest."""
 
 
 def validate_faces(faces: NDArray[np.uint8], *, limit: int | None = MAX_BATCH) -> None:

@@ -1,4 +1,4 @@
-"""Puts a complete, checked and signed model repository together."""
+"""Puts a complete and checked model repository together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ from tritonclient.grpc import model_config_pb2
 from awarenet.errors import ConfigurationError, ModelError
 from awarenet.policy import Policy, file_sha256
 from awarenet.repository import JUDGED, VERSION_FOLDER, ModelRepository, model_path, policy_path, write_manifest
-from awarenet.stages import CASCADE, MANIFEST_FILE, META_MODEL, NETWORKS, POLICY_FILE, STAGES
+from awarenet.stages import (
+    CASCADE,
+    MANIFEST_FILE,
+    META_MODEL,
+    NETWORKS,
+    PLANS_FILE,
+    POLICY_FILE,
+    SIGNATURE_FILE,
+    STAGES,
+)
 from export.configs import TARGETS, check_configs
 from export.signature import check_signature
 from export.trees import TREE_FILES
@@ -74,7 +83,8 @@ def static_files(template: Path) -> list[Path]:
     """The files of a repository that are written by hand, relative to it; models, policy and manifest are not."""
     made = {Path(stage.name, VERSION_FOLDER, stage.file) for stage in NETWORKS}
     made |= {Path(META_MODEL.name, VERSION_FOLDER, name) for name in TREE_FILES}
-    made |= {Path(CASCADE.name, VERSION_FOLDER, POLICY_FILE), Path(MANIFEST_FILE)}
+    made |= {Path(CASCADE.name, VERSION_FOLDER, POLICY_FILE)}
+    made |= {Path(name) for name in (MANIFEST_FILE, SIGNATURE_FILE, PLANS_FILE)}
     files = (path.relative_to(template) for path in sorted(template.rglob("*")) if path.is_file())
     return [file for file in files if file not in made and file.suffix != ".plan" and "__pycache__" not in file.parts]
 

@@ -18,6 +18,7 @@ from awarenet.addresses import local_address
 from awarenet.errors import StartupError
 from awarenet.runtime.golden import TOLERANCE
 from awarenet.runtime.server import TritonServer
+from awarenet.signing import TrustedKeys
 from gateway.connection import Connection, WebSocketConnection
 from gateway.open_files import make_room
 from gateway.service import create_app
@@ -54,6 +55,7 @@ def _serve(settings: Settings, stack: ExitStack) -> None:
                     settings.model_repository,
                     drain_timeout_s=settings.drain_timeout_s,
                     traces_endpoint=settings.traces_endpoint,
+                    trusted=TrustedKeys.named(settings.trusted_keys.split()),
                 )
             )
         if ending.asked:

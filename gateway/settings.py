@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     """Share of the pictures that the shadow judges, by every stage, after their callers have the answer."""
     model_repository: Path = Path("model_repository")
     """The models; also gives the known answer that readiness is checked with."""
+    trusted_keys: str = ""
+    """Public keys, divided by spaces: models that none of them signed are not served here; empty asks nobody."""
     state_folder: Path = Path(".awarenet")
     """Folder for the first API key, the key store and the job store; made with mode 700."""
     web_folder: Path | None = Path("clients/web/dist")

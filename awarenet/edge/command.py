@@ -28,11 +28,13 @@ from awarenet.edge.sender import TOKEN_VARIABLE, Sender, token_from_environment
 from awarenet.edge.updates import Updates, prove, survive
 from awarenet.errors import AwareNetError, InvalidInput, Unavailable
 from awarenet.face_engines import create_detector
+from awarenet.models.keys import TrustedKey
 from awarenet.options import BAD_USAGE, SOME_FAILED, FaceEngine, Frames, Repository, RouteChoice
 from awarenet.repository import ModelRepository
 from awarenet.runtime.choice import DEFAULT_REPOSITORY
 from awarenet.runtime.engines import ENGINES, EngineName
 from awarenet.runtime.inprocess import InProcessRuntime
+from awarenet.signing import TrustedKeys
 from awarenet.video.live import LiveConfiguration, LiveDetector, LiveSession
 from awarenet.video.source_address import Address
 from awarenet.video.sources import LiveSource, SourceOptions
@@ -168,6 +170,7 @@ def update(
     patience: Annotated[
         float, typer.Option(min=1, help="Seconds in which the new models must prove themselves.")
     ] = 180.0,
+    trusted_key: TrustedKey = None,
 ) -> None:
     """Brings new models, or leaves everything as it was.
 
@@ -178,7 +181,7 @@ def update(
     pulses = _volatile(_kept(state))
     updates = Updates(model_repository)
     with _told("edge update"):
-        repository = updates.update(source)
+        repository = updates.update(source, trusted=TrustedKeys.named(trusted_key))
         words = f"models {repository.policy.model_version}, policy {repository.policy.version}"
         if updates.trial is None:
             deliver("edge update", f"{model_repository}: {words}\n")

@@ -21,6 +21,7 @@ from awarenet.edge.self_test import known_answer
 from awarenet.errors import AwareNetError, Conflict, NotFound
 from awarenet.models.versions import Versions, sync
 from awarenet.repository import ModelRepository
+from awarenet.signing import TrustedKeys
 
 _POLL_S: Final = 0.2
 
@@ -68,12 +69,15 @@ class Updates:
             return None
         return None if trial.before == self._versions.current else trial
 
-    def update(self, source: str, examine: Callable[[Path], object] = known_answer) -> ModelRepository:
+    def update(
+        self, source: str, examine: Callable[[Path], object] = known_answer, trusted: TrustedKeys | None = None
+    ) -> ModelRepository:
         """Brings new models; where others were in use, the new ones are on trial afterwards.
 
         Args:
             source: See `awarenet.models.sources.open_source`.
             examine: Asked before the switch, with their folder: whether they run here.
+            trusted: Keys of those who may sign them; None asks for no signature.
 
         Raises:
             Conflict: Others are on trial.
@@ -92,7 +96,7 @@ class Updates:
             if (before := self._versions.current) is not None:
                 self._write(Trial(before))
 
-        return fetch(source, self._destination, accept=accept)
+        return fetch(source, self._destination, accept=accept, trusted=trusted)
 
     def start(self) -> None:
         """To be called before models are loaded: counts the starts of a trial, and ends one that does not come to life.

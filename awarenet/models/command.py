@@ -1,4 +1,4 @@
-"""`awarenet models`: bringing models here, verifying them, building their TensorRT plans."""
+"""`awarenet models`: bringing models here, signing and verifying them, building their TensorRT plans."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import typer
 
 from awarenet.delivery import complain, deliver
 from awarenet.errors import AwareNetError, InvalidInput
+from awarenet.models.keys import TrustedKey
 from awarenet.options import BAD_USAGE
-from awarenet.repository import ModelRepository
+from awarenet.repository import ModelRepository, sign_manifest
+from awarenet.signing import TrustedKeys, make_key
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -21,7 +23,7 @@ _FAILED = 1
 
 @app.callback()
 def _commands() -> None:
-    """Brings model repositories here, verifies them, builds their TensorRT plans."""
+    """Brings model repositories here, signs and verifies them, builds their TensorRT plans."""
 
 
 @app.command()
@@ -35,6 +37,7 @@ def fetch(
         ),
     ],
     destination: Annotated[Path, typer.Argument(help="Made, or switched to the new version once it is verified.")],
+    trusted_key: TrustedKey = None,
 ) -> None:
     """Brings a model repository here; whatever goes wrong, the one that was there stays.
 
@@ -43,14 +46,33 @@ def fetch(
     with _failing("fetch"):
         from awarenet.models.fetch import fetch as bring
 
-        _tell("fetch", destination, bring(source, destination))
+        _tell("fetch", destination, bring(source, destination, trusted=TrustedKeys.named(trusted_key)))
 
 
 @app.command()
-def verify(folder: Annotated[Path, typer.Argument(help="A model repository.")]) -> None:
+def verify(folder: Annotated[Path, typer.Argument(help="A model repository.")], trusted_key: TrustedKey = None) -> None:
     """Holds every file of a model repository against its manifest, and the policy against the models."""
     with _failing("verify"):
-        _tell("verify", folder, ModelRepository.open(folder))
+        _tell("verify", folder, ModelRepository.open(folder, TrustedKeys.named(trusted_key)))
+
+
+@app.command()
+def keygen(
+    key: Annotated[Path, typer.Argument(help="File of the private key; the public one gets `.pub` behind the name.")],
+) -> None:
+    """Makes a key to sign models with; prints the public key, for `--trusted-key`."""
+    with _failing("keygen"):
+        deliver("models keygen", f"{make_key(key)}\n")
+
+
+@app.command()
+def sign(
+    folder: Annotated[Path, typer.Argument(help="A model repository, as `python -m export assemble` made it.")],
+    key: Annotated[Path, typer.Option(help="Private key that `awarenet models keygen` made.")],
+) -> None:
+    """Verifies a model repository and signs its manifest; the signature lies beside it, as manifest.sig."""
+    with _failing("sign"):
+        _tell("sign", folder, sign_manifest(folder, key))
 
 
 @app.command()
@@ -60,6 +82,7 @@ def plans(
     required: Annotated[
         bool, typer.Option("--required", help="Exit with 1 where TensorRT cannot serve these models.")
     ] = False,
+    trusted_key: TrustedKey = None,
 ) -> None:
     """Builds the TensorRT plans of a repository on the GPU that will serve it.
 
@@ -68,7 +91,7 @@ def plans(
     with _failing("plans"):
         from awarenet.models.plans import install_plans
 
-        target = install_plans(folder, cache)
+        target = install_plans(folder, cache, TrustedKeys.named(trusted_key))
         deliver("models plans", f"{target}\n")
         if required and target != "tensorrt":
             raise typer.Exit(_FAILED)

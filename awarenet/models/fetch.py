@@ -8,12 +8,15 @@ import structlog
 
 from awarenet.models.sources import open_source
 from awarenet.models.versions import Accept, Versions
-from awarenet.repository import ModelRepository
+from awarenet.repository import ModelRepository, remove_additions
+from awarenet.signing import TrustedKeys
 
 _log = structlog.get_logger("models")
 
 
-def fetch(source: str, destination: Path, *, accept: Accept | None = None) -> ModelRepository:
+def fetch(
+    source: str, destination: Path, *, accept: Accept | None = None, trusted: TrustedKeys | None = None
+) -> ModelRepository:
     """Brings a model repository to `destination`, or leaves what is there untouched.
 
     Nothing but the source's version is read where that version is there already.
@@ -23,20 +26,21 @@ def fetch(source: str, destination: Path, *, accept: Accept | None = None) -> Mo
         destination: The link to the version in use; made where it does not exist.
         accept: Asked before a version that is not in use comes into use, with its verified folder; whatever it raises
             prevents that.
+        trusted: Keys of those who may sign the repository; None asks for no signature.
 
     Returns:
         The verified repository.
 
     Raises:
         InvalidInput: The source makes no sense.
-        ModelError: A file of the source is missing, truncated or altered.
+        ModelError: A file of the source is missing, truncated or altered, or it is not signed as it must be.
         PolicyError: The source's policy was made for other models.
         Unavailable: The source cannot be reached.
         ConfigurationError: The destination cannot be one.
         ReportError: The destination cannot be written (full or read-only).
     """
     opened = open_source(source)
-    versions = Versions(destination)
+    versions = Versions(destination, trusted)
     with versions.locked():
         version = opened.version()
         if there := versions.find(version):
@@ -47,5 +51,6 @@ def fetch(source: str, destination: Path, *, accept: Accept | None = None) -> Mo
         else:
             with versions.staged(version, accept) as folder:
                 opened.copy(folder, versions.scratch)
+                remove_additions(folder)
             _log.info("fetched", source=source, version=version[:12])
-    return ModelRepository.open(destination)
+    return ModelRepository.open(destination, trusted)

@@ -13,36 +13,38 @@ import structlog
 
 from awarenet.errors import AwareNetError, ConfigurationError, ReportError
 from awarenet.models.versions import ADDED, Versions
-from awarenet.repository import PLAN_FILE, ModelRepository, plan_path, write_manifest
+from awarenet.repository import PLAN_FILE, ModelRepository, plan_path, write_plans
 from awarenet.runtime.installation import Target
-from awarenet.stages import NETWORKS
+from awarenet.signing import TrustedKeys
+from awarenet.stages import NETWORKS, PLANS_FILE
 
 _KEY_DIGITS: Final = 12
 
 _log = structlog.get_logger("models")
 
 
-def install_plans(folder: Path, cache: Path) -> Target:
+def install_plans(folder: Path, cache: Path, trusted: TrustedKeys | None = None) -> Target:
     """Makes TensorRT serve a repository where it can, and ONNX Runtime where it cannot.
 
-    The repository gets a version of its own beside the fetched one, with plans and a manifest that lists them, and
-    `folder` is switched to it. The server sees by the plans what is to run (`awarenet.runtime.server`).
+    The repository gets a version of its own beside the fetched one, with plans and a list of them, and `folder` is
+    switched to it. The server sees by the plans what is to run (`awarenet.runtime.server`).
 
     Args:
         folder: A repository that was fetched (`awarenet.models.fetch`).
         cache: Folder where plans are kept, by model, GPU and TensorRT version; machines may share it.
+        trusted: Keys of those who may sign the repository; None asks for no signature.
 
     Returns:
         The target that the server will take.
 
     Raises:
-        ModelError: The repository is not intact.
+        ModelError: The repository is not intact, or not signed as it must be.
         ConfigurationError: The repository was not fetched.
         ReportError: The repository's folder cannot be written.
     """
-    versions = Versions(folder)
+    versions = Versions(folder, trusted)
     with versions.locked():
-        repository = ModelRepository.open(folder)
+        repository = ModelRepository.open(folder, trusted)
         current = versions.current
         if current is None:
             raise ConfigurationError(f"{folder} was not fetched; bring it with `awarenet models fetch`")
@@ -91,9 +93,9 @@ def _use(versions: Versions, name: str, repository: ModelRepository, plans: Mapp
         versions.use(there)
         return
     with versions.staged(name) as fresh:
-        unwanted = shutil.ignore_patterns(PLAN_FILE, "__pycache__")
+        unwanted = shutil.ignore_patterns(PLAN_FILE, PLANS_FILE, "__pycache__")
         shutil.copytree(repository.root, fresh, dirs_exist_ok=True, ignore=unwanted)
         for stage in NETWORKS:
             if stage.name in plans:
                 shutil.copyfile(plans[stage.name], plan_path(fresh, stage))
-        write_manifest(fresh, repository.policy)
+        write_plans(fresh)

@@ -19,7 +19,7 @@ from awarenet.errors import InvalidInput, ModelError, Unavailable
 from awarenet.models.archive import SUFFIXES, unpack
 from awarenet.policy import file_sha256
 from awarenet.repository import listed_files
-from awarenet.stages import MANIFEST_FILE
+from awarenet.stages import MANIFEST_FILE, SIGNATURE_FILE
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -104,15 +104,7 @@ class _Folder:
 
     @functools.cached_property
     def _manifest(self) -> bytes:
-        def read() -> bytes:
-            content = b""
-            for block in _object(self._store, MANIFEST_FILE, f"{self._name}/{MANIFEST_FILE}"):
-                content += block
-                if len(content) > _MANIFEST_BYTES:
-                    raise ModelError(f"{self._name}/{MANIFEST_FILE} has more than {_MANIFEST_BYTES:,} bytes; refused")
-            return content
-
-        content = _patiently(read)
+        content = self._small(MANIFEST_FILE)
         if self._pin is not None and hashlib.sha256(content).hexdigest() != self._pin:
             raise ModelError(f"{self._name}/{MANIFEST_FILE} is not the file of the sha256 that was given; refused")
         return content
@@ -128,6 +120,23 @@ class _Folder:
                 where = f"{self._name}/{name}"
                 _write(functools.partial(_object, self._store, name, where), file, digest, where)
         (folder / MANIFEST_FILE).write_bytes(self._manifest)
+        try:
+            (folder / SIGNATURE_FILE).write_bytes(self._small(SIGNATURE_FILE))
+        except ModelError as error:  # Some stores forbid what is missing; whether one is needed is asked later.
+            _log.debug("no signature was fetched", reason=str(error))
+
+    def _small(self, file: str) -> bytes:
+        name = f"{self._name}/{file}"
+
+        def read() -> bytes:
+            content = b""
+            for block in _object(self._store, file, name):
+                content += block
+                if len(content) > _MANIFEST_BYTES:
+                    raise ModelError(f"{name} has more than {_MANIFEST_BYTES:,} bytes; refused")
+            return content
+
+        return _patiently(read)
 
 
 class _Archive:

@@ -18,6 +18,7 @@ from typing import IO, Final
 
 from awarenet.errors import AwareNetError, ConfigurationError, ReportError
 from awarenet.repository import ModelRepository
+from awarenet.signing import TrustedKeys
 
 ADDED: Final = "+"
 """What divides the name of a version from the name of what was added to it here."""
@@ -32,10 +33,12 @@ class Versions:
 
     Args:
         destination: The link; its folder must exist.
+        trusted: Keys of those who may sign what comes into use; None asks for no signature.
     """
 
-    def __init__(self, destination: Path) -> None:
+    def __init__(self, destination: Path, trusted: TrustedKeys | None = None) -> None:
         self._link = destination
+        self._trusted = trusted
         self._folder = destination.parent / f".{destination.name}"
 
     @contextmanager
@@ -71,9 +74,9 @@ class Versions:
         return None
 
     def is_intact(self, version: str) -> bool:
-        """Whether a version is there and whole."""
+        """Whether a version is there, whole, and signed as it must be."""
         try:
-            ModelRepository.open(self.path(version))
+            ModelRepository.open(self.path(version), self._trusted)
         except AwareNetError:
             return False
         return True
@@ -98,13 +101,13 @@ class Versions:
             accept: Asked before it comes into use, with its verified folder; whatever it raises prevents that.
 
         Raises:
-            ModelError: What the block left is not an intact repository.
+            ModelError: What the block left is not an intact repository, or not signed as it must be.
             PolicyError: Its policy was made for other models.
         """
         folder = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=self._folder))
         try:
             yield folder
-            ModelRepository.open(folder)
+            ModelRepository.open(folder, self._trusted)
             if accept is not None:
                 accept(folder)
             folder.chmod(0o755)

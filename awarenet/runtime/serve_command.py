@@ -13,10 +13,12 @@ import structlog
 import typer
 
 from awarenet.errors import AwareNetError
+from awarenet.models.keys import TrustedKey
 from awarenet.runtime.choice import DEFAULT_REPOSITORY
 from awarenet.runtime.health import HealthEndpoint
 from awarenet.runtime.installation import Target
 from awarenet.runtime.server import TritonServer
+from awarenet.signing import TrustedKeys
 
 _log = structlog.get_logger("serve")
 
@@ -50,24 +52,26 @@ def serve(
             help="OTLP/HTTP address (http://collector:4318) for the spans of traced requests; none without.",
         ),
     ] = None,
+    trusted_key: TrustedKey = None,
 ) -> None:
     """Serves the model repository on Triton until SIGTERM or Ctrl-C; requests under way are finished."""
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
-    server = TritonServer(
-        model_repository,
-        host=host,
-        http_port=http_port,
-        grpc_port=grpc_port,
-        metrics_port=metrics_port,
-        target=target,
-        start_timeout_s=start_timeout,
-        drain_timeout_s=drain_timeout,
-        connection_age_s=connection_age,
-        traces_endpoint=traces_endpoint,
-    )
     try:
+        server = TritonServer(
+            model_repository,
+            host=host,
+            http_port=http_port,
+            grpc_port=grpc_port,
+            metrics_port=metrics_port,
+            target=target,
+            start_timeout_s=start_timeout,
+            drain_timeout_s=drain_timeout,
+            connection_age_s=connection_age,
+            traces_endpoint=traces_endpoint,
+            trusted=TrustedKeys.named(trusted_key),
+        )
         with server, contextlib.ExitStack() as stack:
             # Lines that programs read, too.
             for name, url in (("grpc", server.grpc_url), ("http", server.http_url), ("metrics", server.metrics_url)):

@@ -16,6 +16,7 @@ from awarenet.runtime.golden import TOLERANCE, finish_computing, start_computing
 from awarenet.runtime.installation import Installation, Target
 from awarenet.runtime.process import TritonProcess
 from awarenet.runtime.supervisor import Supervisor
+from awarenet.signing import TrustedKeys
 from awarenet.stages import STAGES
 
 
@@ -36,6 +37,7 @@ class TritonServer:
             are; None for never.
         traces_endpoint: OTLP/HTTP address to send OpenTelemetry spans of the cascade and its stages to, for requests
             that come with a sampled W3C context; None sends none.
+        trusted: Keys of those who may sign the repository; None asks for no signature.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class TritonServer:
         drain_timeout_s: float = 30.0,
         connection_age_s: float | None = None,
         traces_endpoint: str | None = None,
+        trusted: TrustedKeys | None = None,
     ) -> None:
         self._root = root.resolve()
+        self._trusted = trusted
         self._host = host
         self._ports = [http_port, grpc_port, metrics_port]
         self._target = target
@@ -68,11 +72,11 @@ class TritonServer:
         """Verifies the repository, starts the server and returns when it has passed its self-test.
 
         Raises:
-            ModelError: A file of the repository is missing or was altered.
+            ModelError: A file of the repository is missing or was altered, or it is not signed as it must be.
             PolicyError: The policy was made for other models.
             StartupError: No server, a port is taken, the server does not start, or it answers wrongly.
         """
-        repository = ModelRepository.open(self._root)
+        repository = ModelRepository.open(self._root, self._trusted)
         installation = Installation.find(self._target, plans=repository.has_plans)
         self._ports = _claim(self._host, self._ports)
         with self._open:

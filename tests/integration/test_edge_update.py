@@ -22,7 +22,8 @@ from awarenet.errors import Conflict, ModelError, NotFound, StartupError
 from awarenet.models import fetch as fetching
 from awarenet.models.fetch import fetch
 from awarenet.policy import file_sha256
-from awarenet.repository import ModelRepository, model_path, policy_path, write_manifest
+from awarenet.repository import ModelRepository, model_path, policy_path, sign_manifest, write_manifest
+from awarenet.signing import TrustedKeys, make_key
 from awarenet.stages import FAST_FILTER
 from tests.serving import eventually
 
@@ -135,6 +136,19 @@ def test_a_bundle_on_a_stick_is_verified(models: Path, new: Path, tmp_path: Path
         Updates(models).update(f"{bundle}#sha256={'0' * 64}", nothing)
     Updates(models).update(f"{bundle}#sha256={file_sha256(bundle)}", nothing)
     assert data(models) == "new"
+
+
+def test_models_of_somebody_unknown_are_never_on_trial(models: Path, new: Path, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    trusted = TrustedKeys.named([make_key(key)])
+    with pytest.raises(ModelError, match="has no signature"):
+        Updates(models).update(str(new), nothing, trusted)
+    assert Updates(models).trial is None and data(models) != "new"
+    sign_manifest(new, key)
+    Updates(models).update(str(new), nothing, trusted)
+    assert data(models) == "new"
+    Updates(models).rollback()  # To those that were in use before there was a key.
+    assert data(models) != "new"
 
 
 def test_a_damaged_note_is_no_trial(models: Path, new: Path) -> None:

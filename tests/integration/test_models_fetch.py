@@ -28,6 +28,7 @@ from awarenet.models import archive, sources
 from awarenet.models.fetch import fetch
 from awarenet.policy import file_sha256
 from awarenet.repository import ModelRepository, repository_files, write_manifest
+from awarenet.signing import TrustedKeys, make_key, sign
 from tests.listening import listening
 from tests.serving import eventually
 
@@ -259,6 +260,26 @@ def test_a_bucket_that_was_tampered_with_is_refused(
     with pytest.raises(ModelError, match=message):
         fetch(f"s3://{BUCKET}/stable", destination)
     assert unchanged(destination)
+
+
+def test_who_may_write_a_bucket_may_not_say_what_is_served(
+    bucket: S3Store, tiny_repository: Path, destination: Path, tmp_path: Path
+) -> None:
+    trusted = TrustedKeys.named([make_key(tmp_path / "key")])
+    source = f"s3://{BUCKET}/stable"
+    with pytest.raises(ModelError, match="has no signature"):
+        fetch(source, destination, trusted=trusted)
+    obstore.put(bucket, "stable/manifest.sig", sign((tiny_repository / "manifest.json").read_bytes(), tmp_path / "key"))
+    evil = another(tiny_repository, tmp_path / "evil")
+    for name in ("NOTES", "manifest.json"):
+        obstore.put(bucket, f"stable/{name}", evil / name)
+    with pytest.raises(ModelError, match=r"trusted keys, or manifest\.json was changed"):
+        fetch(source, destination, trusted=trusted)
+    assert unchanged(destination)
+    obstore.put(bucket, "stable/manifest.json", tiny_repository / "manifest.json")
+    fetch(source, destination, trusted=trusted)
+    assert same(destination, tiny_repository)
+    obstore.delete(bucket, "stable/manifest.sig")
 
 
 def test_a_bucket_that_is_not_there_says_so(bucket: S3Store, destination: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -18,6 +19,7 @@ from awarenet.policy import Policy
 from awarenet.repository import policy_path, write_manifest
 from awarenet.runtime.installation import Installation
 from awarenet.runtime.server import TritonServer
+from awarenet.signing import make_key
 from tests import tiny_repository as tiny
 from tests.serving import Answers, connect, eventually, metric, segments
 
@@ -64,6 +66,14 @@ def test_a_tampered_model_file_is_named(copy: Path) -> None:
         stream.write(b"\0")
     with pytest.raises(ModelError, match=r"fast_filter/1/model\.onnx was changed"):
         TritonServer(copy).start()
+
+
+@pytest.mark.parametrize("program", [["awarenet.cli", "serve"], ["gateway", "serve", "--port=0"]])
+def test_models_of_somebody_unknown_are_not_served(copy: Path, tmp_path: Path, program: list[str]) -> None:
+    keys = {"AWARENET_TRUSTED_KEYS": make_key(tmp_path / "key"), "AWARENET_STATE_FOLDER": str(tmp_path / "state")}
+    command = [sys.executable, "-m", *program, f"--model-repository={copy}"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **keys}, timeout=60)
+    assert done.returncode == 1 and "has no signature" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_missing_policy_is_named(copy: Path) -> None:
