@@ -1,4 +1,4 @@
-"""Options and exit codes that commands share, so that one word means one thing in all of them."""
+"""Options and exit codes that the scoring commands share, so that one word means one thing in all of them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ import typer
 from awarenet.face_engines import Engine
 from awarenet.runtime.choice import DEFAULT_SERVER, SERVER_VARIABLE
 from awarenet.stages import Route
-
-KEYS_VARIABLE: Final = "AWARENET_TRUSTED_KEYS"
-"""Trusted keys, divided by spaces, where the option is not given."""
 
 BAD_USAGE: Final = 2
 SOME_FAILED: Final = 3
@@ -29,12 +26,4 @@ Server = Annotated[
 Repository = Annotated[Path, typer.Option(help="The models for this process.")]
 RouteChoice = Annotated[Route, typer.Option(help="`full` runs every stage on every face.")]
 Frames = Annotated[int, typer.Option(min=1, help="Most frames of a clip whose faces are scored.")]
-TrustedKey = Annotated[
-    list[str] | None,
-    typer.Option(
-        envvar=KEYS_VARIABLE,
-        help="Public key of `awarenet models keygen`, as its file or its line of Base64; again for each further one. "
-        "Models that none of them signed are refused. Without any, nobody is asked who made the models.",
-    ),
-]
 FaceEngine = Annotated[Engine, typer.Option(help="What finds the faces.")]

@@ -15,6 +15,8 @@ import yaml
 from awarenet_client.memory import REGION_BYTES
 
 from awarenet import __version__
+from awarenet.models.keys import KEYS_VARIABLE
+from awarenet.signing import TrustedKeys, make_key
 from helm.readme import README, readme, values
 from tests.chart.rendering import (
     CHART,
@@ -69,6 +71,27 @@ def test_no_gateway_ever_asks_two_versions_of_the_models() -> None:
     assert fetched == {
         "demo-awarenet-triton-green": ["awarenet", "models", "fetch", "s3://models/next", "/models/current"]
     }
+
+
+def test_models_that_come_from_elsewhere_are_those_of_a_trusted_key(tmp_path: Path) -> None:
+    keys = [make_key(tmp_path / name) for name in ("old", "new")]
+    trusting = nested("models.trustedKeys", keys)
+
+    def trusted(manifests: Manifests, slot: str) -> dict[str, str | None]:
+        pod = named(manifests, "Deployment", f"demo-awarenet-triton-{slot}")["spec"]["template"]["spec"]
+        return {one["name"]: environment(one).get(KEYS_VARIABLE) for one in containers(pod)}
+
+    both = " ".join(keys)
+    manifests = render("default", SLOTS, trusting)
+    assert trusted(manifests, "green") == {"fetch-models": both, "triton": both}
+    assert trusted(manifests, "blue") == {"triton": None}  # Inside the image.
+    with_plans = trusted(render("gpu-cloud", trusting), "blue")
+    assert with_plans == dict.fromkeys(("fetch-models", "build-plans", "triton"), both)
+
+
+def test_the_key_of_the_example_is_one() -> None:
+    keys = TrustedKeys.named(all_values("gpu-cloud")["models"]["trustedKeys"])
+    assert keys is not None and len(keys.keys) == 1
 
 
 def test_a_release_of_models_is_shadowed_tried_promoted_and_taken_back_by_one_value_each() -> None:

@@ -86,6 +86,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("a shadow in a pair", merged(GREEN, nested("models.shadow.share", 0.5), {"layout": "pair"}), "/layout"),
     ("a source of another kind", nested("models.slots.blue.source", "ftp://a/b"), "/models/slots/blue/source"),
     ("a claim's path without the claim", nested("models.slots.blue.source", "/source"), "/models/slots/blue/claim"),
+    ("the file of a trusted key", nested("models.trustedKeys", ["models.key.pub"]), "/models/trustedKeys"),
     ("plans without a GPU", nested("models.plans.enabled", True), "/profile"),
     ("a GPU target on a CPU", nested("triton.target", "tensorrt"), "/triton/target"),
     (

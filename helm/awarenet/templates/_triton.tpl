@@ -23,6 +23,21 @@
 {{- if include "awarenet.source" . }}/models/current{{ else }}/opt/awarenet/models{{ end -}}
 {{- end -}}
 
+{{/* `env` of a container that meets the models of a slot: `more`, and who may have signed those that come from elsewhere.
+     Those inside the image come with its digest. */}}
+{{- define "awarenet.modelEnvironment" -}}
+{{- $environment := deepCopy .more -}}
+{{- if and (index .root.Values.models.slots .slot).source .root.Values.models.trustedKeys -}}
+{{- $_ := set $environment "AWARENET_TRUSTED_KEYS" (join " " .root.Values.models.trustedKeys) -}}
+{{- end -}}
+{{- with $environment -}}
+env:
+  {{- range $name, $value := . }}
+  - {name: {{ $name }}, value: {{ $value | quote }}}
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
 {{/* The containers that run before Triton. */}}
 {{- define "awarenet.tritonInit" -}}
 {{- $models := .root.Values.models -}}
@@ -30,13 +45,11 @@
 {{- with include "awarenet.source" . }}
 - name: fetch-models
   {{- include "awarenet.containerBase" $ | nindent 2 }}
-  # Holds every file against the manifest; whatever is altered, missing or added ends it, and the pod does not start.
+  # Holds every file against the manifest, and that against who may sign it; whatever is altered, missing, added or by
+  # somebody else ends it, and the pod does not start.
   args: [awarenet, models, fetch, {{ . | quote }}, {{ include "awarenet.modelRepository" $ }}]
-  {{- with $models.fetchEnvironment }}
-  env:
-    {{- range $name, $value := . }}
-    - {name: {{ $name }}, value: {{ $value | quote }}}
-    {{- end }}
+  {{- with include "awarenet.modelEnvironment" (merge (dict "more" $models.fetchEnvironment) $) }}
+  {{- nindent 2 . }}
   {{- end }}
   {{- with $models.fetchSecret }}
   envFrom:
@@ -58,6 +71,9 @@
   {{- include "awarenet.containerBase" . | nindent 2 }}
   # On the card that will run them; kept by GPU and TensorRT version, so that a second start finds them.
   args: [awarenet, models, plans, {{ include "awarenet.modelRepository" . }}, --cache, /plans]
+  {{- with include "awarenet.modelEnvironment" (merge (dict "more" dict) $) }}
+  {{- nindent 2 . }}
+  {{- end }}
   resources:
     {{- include "awarenet.tritonResources" . | nindent 4 }}
   volumeMounts:
@@ -106,11 +122,8 @@ args:
   {{- if not $pair }}
   - --connection-age={{ int $values.lifecycle.connectionAgeSeconds }}
   {{- end }}
-{{- with $values.triton.environment }}
-env:
-  {{- range $name, $value := . }}
-  - {name: {{ $name }}, value: {{ $value | quote }}}
-  {{- end }}
+{{- with include "awarenet.modelEnvironment" (merge (dict "more" $values.triton.environment) .) }}
+{{ . }}
 {{- end }}
 ports:
   {{- if not $pair }}
