@@ -258,7 +258,7 @@ def _cascade() -> builder.Dashboard:
                     "doubtful",
                     limit=0.8,
                 ),
-                number("Faces", "Faces scored.", "cps", f"sum(awarenet:faces:rate5m{{{_HERE}}})"),
+                number("Faces", "Faces scored.", "cps", _rate("awarenet_gateway_exits_total")),
                 number("Pictures", "Verdicts given; frames of streams and clips are one each.", "cps", pictures),
                 number(
                     "Known by heart",

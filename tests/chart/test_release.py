@@ -307,7 +307,8 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_are(tmp_path: Path) -> N
     with helm_python.Chart.load(copied(tmp_path)) as chart:
         files = chart.render(changes, name=RELEASE, namespace=NAMESPACE)
     manifests = [item for text in files.values() if "kind:" in text for item in yaml.safe_load_all(text) if item]
-    assert named(manifests, "PrometheusRule", "demo-awarenet-slo")["spec"] == yaml.safe_load(RULES)
+    (group,) = yaml.safe_load(RULES)["groups"]
+    assert named(manifests, "PrometheusRule", "demo-awarenet-slo")["spec"] == {"groups": [group | {"interval": "2s"}]}
     dashboard = named(manifests, "ConfigMap", "demo-awarenet-dashboard-service")
     assert dashboard["data"] == {"service.json": DASHBOARD}
     assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
@@ -321,6 +322,23 @@ def test_metrics_are_read_as_often_as_on_one_machine(profile: str) -> None:
         one for item in monitors for key in ("endpoints", "podMetricsEndpoints") for one in item["spec"].get(key, [])
     ]
     assert {one["interval"] for one in endpoints} == {beside["scrape_interval"]}
+
+
+def test_rules_are_evaluated_as_often_as_on_one_machine() -> None:
+    beside = yaml.safe_load((ROOT / "monitoring" / "prometheus.yaml").read_text(encoding="utf-8"))["global"]
+    files = (ROOT / "monitoring" / "rules").glob("*.yaml")
+    groups = [group for file in files for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]]
+    wanted = {group["name"]: group.get("interval", beside["evaluation_interval"]) for group in groups}
+
+    def installed(*changes: dict[str, Any]) -> dict[str, str]:
+        rules = of_kind(render("default", nested("monitoring.rules", True), *changes), "PrometheusRule")
+        return {group["name"]: group["interval"] for item in rules for group in item["spec"]["groups"]}
+
+    assert installed() == wanted
+    slower = installed(nested("monitoring.evaluationInterval", "30s"))
+    assert {name for name in wanted if slower[name] != wanted[name]} == {
+        group["name"] for group in groups if "interval" not in group
+    }
 
 
 def test_every_rule_file_and_dashboard_of_the_repository_is_installed() -> None:

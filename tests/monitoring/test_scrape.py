@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from monitoring import programs
 from monitoring.observe import prometheus
 from tests import samples
 from tests.gateway import Gateway, running
 from tests.monitoring.conftest import free_port
-from tests.monitoring.promql import boards, queries
+from tests.monitoring.promql import MONITORING, boards, queries
 from tests.serving import eventually
 
 BOARDS = boards()
@@ -34,6 +35,7 @@ PANELS = [
     for title, expression in queries(board)
 ]
 FRESH_S = 5.0
+RECORDED = "awarenet:queue:saturation"
 
 
 class Asked:
@@ -96,12 +98,18 @@ def test_every_panel_has_data_under_traffic(asked: Asked, title: str, expression
 
 
 def test_what_is_shown_is_seconds_old(asked: Asked) -> None:
-    assert eventually(lambda: len(asked.values("up == 1")) == 2, 60)
+    assert eventually(lambda: len(asked.values("up == 1")) == 2 and asked.values(RECORDED), 60)
     ages = []
     for _ in range(8):
-        ages.append(max(asked.values("time() - timestamp(up)")))
+        ages.append(max(asked.values("time() - timestamp(up)") + asked.values(f"time() - timestamp({RECORDED})")))
         time.sleep(0.7)
     assert statistics.median(ages) < FRESH_S
+
+
+def test_a_recorded_series_is_no_older_with_the_scrape_that_it_was_made_of() -> None:
+    intervals = yaml.safe_load((MONITORING / "prometheus.yaml").read_text(encoding="utf-8"))["global"]
+    seconds = [float(intervals[name].removesuffix("s")) for name in ("scrape_interval", "evaluation_interval")]
+    assert sum(seconds) < FRESH_S
 
 
 def test_triton_and_gateway_count_the_same_faces(asked: Asked) -> None:
