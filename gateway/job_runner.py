@@ -8,7 +8,7 @@ import math
 import os
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Protocol
 
 import structlog
@@ -74,14 +74,18 @@ class JobRunner:
         retention: For how long finished jobs are kept.
         works: What is done with which kind of job.
         audit: Where results are noted.
+        watched: The kinds whose waiting jobs are counted all the time, for `waiting`.
     """
 
-    def __init__(self, stores: Stores, retention: Retention, works: Sequence[Work], audit: Auditor) -> None:
+    def __init__(
+        self, stores: Stores, retention: Retention, works: Sequence[Work], audit: Auditor, watched: Collection[str]
+    ) -> None:
         self._stores = stores
         self._store = stores.jobs
         self._retention = retention
         self._works = {work.kind: work for work in works}
         self._audit = audit
+        self._watched = watched
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._changed = asyncio.Event()
         self._ending = False
@@ -99,7 +103,7 @@ class JobRunner:
         self._changed.set()
 
     def waiting(self, kind: str) -> Waiting:
-        """What waited of a kind a moment ago, on all gateways together; not a number where nobody knows."""
+        """What waited of a watched kind a moment ago, on all gateways together; not a number where nobody knows."""
         return self._waiting.get(kind, Waiting(math.nan, math.nan))
 
     def stop(self) -> None:
@@ -225,7 +229,7 @@ class JobRunner:
         """Sees what waits, so that whoever reads the metrics waits for no database."""
         while True:
             try:
-                self._waiting = {kind: await asyncio.to_thread(self._store.waiting, kind) for kind in self._works}
+                self._waiting = {kind: await asyncio.to_thread(self._store.waiting, kind) for kind in self._watched}
             except AwareNetError:
                 self._waiting = {}
             await asyncio.sleep(_LOOK_S)

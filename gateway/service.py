@@ -180,7 +180,7 @@ def _assemble(
     metrics.watch("worker_deaths", "Workers that ended unasked", lambda: pool.deaths + clip_pool.deaths)
     metrics.watch("in_flight", "Requests under way", lambda: lifecycle.in_flight)
     metrics.watch("in_flight_limit", "Requests that may be under way", lambda: lifecycle.limit)
-    runner = JobRunner(stores, Retention(finished_s=settings.job_keep_s), [clip_work, webhook_work], audit)
+    runner = JobRunner(stores, Retention(finished_s=settings.job_keep_s), [clip_work, webhook_work], audit, [CLIP])
     metrics.watch("clips_waiting", "Clips that wait, on all gateways together", lambda: runner.waiting(CLIP).jobs)
     metrics.watch(
         "clips_waiting_seconds",

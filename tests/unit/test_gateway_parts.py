@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,17 @@ from awarenet.errors import (
     Unauthorised,
     Unavailable,
 )
+from gateway.auditing import Auditor
 from gateway.cache import Idempotency, ResultCache, ResultKey
 from gateway.identity import Role, new_key
+from gateway.job_runner import JobRunner
+from gateway.jobs import NewJob
+from gateway.jobs.kinds import CLIP, WEBHOOK
 from gateway.lifecycle import Lifecycle
 from gateway.problems import KeyReused, problem, respond
 from gateway.settings import Settings
 from gateway.state import first_key, open_state
+from gateway.stores import Retention
 from gateway.streams import Streams
 from gateway.timing import within
 from gateway.uploads import _harmless
@@ -281,3 +287,23 @@ def test_nobody_is_told_to_wait_for_longer_than_a_minute() -> None:
     assert max(turns.next(0.1, 0.1) for _ in range(10_000)) == pytest.approx(LONGEST_S)
     clock.now += 30
     assert turns.next(0.1, 0.1) == pytest.approx(30.1)
+
+
+# Jobs
+
+
+async def test_the_database_is_asked_for_what_is_watched_alone(tmp_path: Path) -> None:
+    stores = open_state(Settings.load(state_folder=tmp_path / "state"))
+    for kind in (CLIP, WEBHOOK, WEBHOOK):
+        stores.jobs.enqueue("somebody", NewJob(kind=kind, request={}))
+    runner = JobRunner(stores, Retention(), [], Auditor(stores.audit, stores.pseudonyms), [CLIP])
+    runner.start()
+    try:
+        for _ in range(1000):
+            if not math.isnan(runner.waiting(CLIP).jobs):
+                break
+            await asyncio.sleep(0.01)
+        assert runner.waiting(CLIP).jobs == 1 and math.isnan(runner.waiting(WEBHOOK).jobs)
+    finally:
+        await runner.close()
+        stores.close()
