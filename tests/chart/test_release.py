@@ -163,6 +163,10 @@ APART: set[Flow] = {
     ("ingress", "triton", "scrapers-to-triton", frozenset({8002})),
 }
 STORE: set[Flow] = {("egress", "triton", "triton-to-model-store", frozenset({443}))}
+TRACES: set[Flow] = {
+    ("egress", "gateway", "gateway-to-collector", frozenset({4318})),
+    ("egress", "triton", "triton-to-collector", frozenset({4318})),
+}
 EDGE: set[Flow] = {
     ("ingress", "envoy", "callers-to-envoy", frozenset({8443})),
     ("ingress", "envoy", "scrapers-to-envoy", frozenset({9902})),
@@ -176,7 +180,7 @@ EDGE: set[Flow] = {
 FLOWS: dict[str, set[Flow]] = {
     "default": COMMON | DATABASE | APART,
     "cpu": COMMON | DATABASE | APART,
-    "gpu-cloud": COMMON | DATABASE | APART | STORE,
+    "gpu-cloud": COMMON | DATABASE | APART | STORE | TRACES,
     "air-gapped": (COMMON | DATABASE | APART | EDGE)
     - {("ingress", "gateway", "callers-to-gateway", frozenset({8080}))},
     "multi-tenant": COMMON | DATABASE | APART | STORE | {("egress", "gateway", "gateway-to-outside", frozenset({443}))},
@@ -187,6 +191,19 @@ FLOWS: dict[str, set[Flow]] = {
 @pytest.mark.parametrize("profile", ["default", *PROFILES])
 def test_exactly_the_named_flows_are_open(profile: str) -> None:
     assert flows(render(profile)) == FLOWS[profile]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [("http://collector:4318", 4318), ("http://collector.monitoring", 80), ("https://otlp.example.com", 443)],
+)
+def test_traces_go_from_gateway_and_triton_to_the_collector_and_nowhere_else(endpoint: str, port: int) -> None:
+    before, after = render("default"), render("default", nested("monitoring.traces.endpoint", endpoint))
+    pods = ("gateway", "triton")
+    assert flows(after) - flows(before) == {("egress", pod, f"{pod}-to-collector", frozenset({port})) for pod in pods}
+    text = json.dumps(after)
+    assert f'"--traces-endpoint={endpoint}"' in text and f'"AWARENET_TRACES_ENDPOINT", "value": "{endpoint}"' in text
+    assert "traces" not in json.dumps(before).lower()
 
 
 def test_an_edge_asks_its_issuer_and_nobody_else_for_keys() -> None:

@@ -103,6 +103,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("clips on a state that is not shared", nested("state.kind", "memory"), "/gateway/clipWorkers"),
     ("a shared volume of one node", nested("state.accessMode", "ReadWriteOnce"), "/state/accessMode"),
     ("a rule for everywhere", nested("networkPolicy.gatewayEgress", [{"ports": [{"port": 443}]}]), "/networkPolicy"),
+    (
+        "traces to a path",
+        nested("monitoring.traces.endpoint", "http://c:4318/v1/traces"),
+        "/monitoring/traces/endpoint",
+    ),
+    ("traces of the gateway alone", nested("gateway.settings.traces_endpoint", "http://c:4318"), "traces_endpoint"),
     ("an unknown autoscaler", nested("autoscaling.engine", "vpa"), "/autoscaling/engine"),
     (
         "scaling down above scaling up",

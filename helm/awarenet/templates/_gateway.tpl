@@ -26,6 +26,9 @@ clip_workers: {{ int $values.gateway.clipWorkers }}
 worker_memory_bytes: {{ include "awarenet.bytes" $values.gateway.workerMemory }}
 requests: {{ int $values.gateway.requests }}
 drain_timeout_s: {{ int $values.lifecycle.gatewayDrainSeconds }}
+{{- with $values.monitoring.traces.endpoint }}
+traces_endpoint: {{ . }}
+{{- end }}
 log_json: true
 {{- end -}}
 

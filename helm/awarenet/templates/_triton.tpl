@@ -122,6 +122,9 @@ args:
   {{- if not $pair }}
   - --connection-age={{ int $values.lifecycle.connectionAgeSeconds }}
   {{- end }}
+  {{- with $values.monitoring.traces.endpoint }}
+  - --traces-endpoint={{ . }}
+  {{- end }}
 {{- with include "awarenet.modelEnvironment" (merge (dict "more" $values.triton.environment) .) }}
 {{ . }}
 {{- end }}
