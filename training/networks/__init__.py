@@ -56,7 +56,8 @@ def save(network: nn.Module, stem: Path, note: dict[str, Any]) -> None:
         stem: Path without suffix; its name is the stage's.
         note: What `load` needs (`stage`, `network`) and what people want to know (seed, data, metrics, temperature).
     """
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    # Cloned: steps of rounding may share a range, and safetensors takes no shared memory.
+    weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
     _write(weights, stem, note)
 
 
