@@ -1,6 +1,6 @@
 """`python -m benchmarks.formats RUN`: TFLite, ExecuTorch and ONNX Runtime, one face on one thread, in turns.
 
-In the environment of `make formats`, after it has made the builds.
+In the environment of `make formats`, after it has made the builds; those that are not there are left out.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -32,21 +32,22 @@ _BASE: Final = "onnx int8"
 
 def main(
     run: Annotated[Path, typer.Argument(help="The run folder.", exists=True, file_okay=False)],
+    stage: Annotated[list[str] | None, typer.Option(help="Only this stage; may be repeated.")] = None,
     seconds: Annotated[float, typer.Option(min=1, help="Time for measuring.")] = 60,
     out: Annotated[Path, typer.Option(help="Where the result is written.")] = Path("build/formats.json"),
 ) -> None:
     """Measures every build of a run; prints a table and writes the result as JSON."""
     try:
-        result = measure(run, seconds)
+        result = measure(run, [one for one in NETWORKS if not stage or one.name in stage], seconds)
     except AwareNetError as error:
         Console(stderr=True).print(f"[bold red]{error.code}[/]: {error}")
         raise SystemExit(1) from error
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     table = Table("stage", "build", "MB", "ms", f"{_BASE} / build")
-    for stage, builds in result["stages"].items():
+    for label, builds in result["stages"].items():
         for name, entry in builds.items():
-            table.add_row(stage, name, f"{entry['mb']:.2f}", f"{entry['ms']:.2f}", f"{entry['base_over_build']:.2f}")
+            table.add_row(label, name, f"{entry['mb']:.2f}", f"{entry['ms']:.2f}", f"{entry['base_over_build']:.2f}")
     console = Console(width=120)
     console.print(table)
     computer = result["machine"]
@@ -57,11 +58,12 @@ def main(
     )
 
 
-def measure(run: Path, seconds: float) -> dict[str, Any]:
+def measure(run: Path, stages: Sequence[Stage], seconds: float) -> dict[str, Any]:
     """Runs every build of every stage, one face on one thread, in turns.
 
     Args:
         run: A run folder with graphs and builds.
+        stages: The stages.
         seconds: Time for measuring; at least a few rounds are made.
 
     Returns:
@@ -70,22 +72,21 @@ def measure(run: Path, seconds: float) -> dict[str, Any]:
 
     Raises:
         ConfigurationError: The packages of a format are not in this environment.
-        ModelError: A build is missing, or a runtime refuses it.
+        ModelError: A stage has no builds, or a runtime refuses one.
     """
     described = machine.describe()
     faces = golden_faces()
-    stages: dict[str, Any] = {}
-    for stage in NETWORKS:
-        builds = _builds(run, stage)
-        for path, _ in builds.values():
-            if not path.is_file():
-                raise ModelError(f"{path} is missing; it comes from `make formats`")
+    measured: dict[str, Any] = {}
+    for stage in stages:
+        builds = {name: build for name, build in _builds(run, stage).items() if build[0].is_file()}
+        if _BASE not in builds or len(builds) < 3:
+            raise ModelError(f"{run} has no graphs or no builds of {stage.name}; they come from `make models formats`")
         runs = {name: load(path) for name, (path, load) in builds.items()}
         for infer in runs.values():
             infer(faces[:1])
         names = list(runs)
         times: list[list[float]] = []
-        end = time.perf_counter() + seconds / len(NETWORKS)
+        end = time.perf_counter() + seconds / len(stages)
         while len(times) < _FEWEST_ROUNDS or time.perf_counter() < end:
             # Who goes first changes, so that none always meets a cold cache.
             start = len(times) % len(names)
@@ -97,7 +98,7 @@ def measure(run: Path, seconds: float) -> dict[str, Any]:
             times.append([taken[name] for name in names])
         columns = np.array(times)
         ratios = columns[:, [names.index(_BASE)]] / columns
-        stages[stage.name] = {
+        measured[stage.name] = {
             name: {
                 "mb": builds[name][0].stat().st_size / 1e6,
                 "ms": float(np.median(columns[:, index])),
@@ -106,7 +107,7 @@ def measure(run: Path, seconds: float) -> dict[str, Any]:
             }
             for index, name in enumerate(names)
         }
-    return {"stages": stages, "load_after": round(os.getloadavg()[0], 2), "machine": described}
+    return {"stages": measured, "load_after": round(os.getloadavg()[0], 2), "machine": described}
 
 
 def _builds(run: Path, stage: Stage) -> dict[str, tuple[Path, Callable[[Path], Callable[[Faces], Any]]]]:

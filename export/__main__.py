@@ -25,6 +25,7 @@ from awarenet.repository import JUDGED, ModelRepository, model_path
 from awarenet.stages import META_MODEL, NETWORKS, POLICY_FILE, Stage
 
 if TYPE_CHECKING:
+    from export.formats import Build
     from export.parity import Gate
     from export.samples import Samples
 
@@ -310,7 +311,8 @@ def _build(name: str, run: Path, crops: Path, faces: int, stages: list[str] | No
     calibration = Samples.of(crops, "calibration", limit=CALIBRATION_FACES)
     holdout = Samples.of(crops, "validation", limit=faces)
     folder = run / "export" / name
-    builds, references = [], {}
+    builds: list[Build] = []
+    references: dict[str, int] = {}
     for stage in _chosen(stages):
         source = _require(model_path(_float(run), stage), "onnx")
         references[stage.name] = source.stat().st_size

@@ -152,7 +152,8 @@ def build(
     fresh = files[1].with_name(f"{files[1].name}.new")
     forms = form.quantise(network, stage, translated, calibration, kept)
     while (made := _translating(form, stage, lambda: next(forms, None))) is not None:
-        tried.append(measure(*made, fresh, QUANTISED))
+        name, content = made
+        tried.append(measure(name, content, fresh, QUANTISED))
         if min(tried, key=_harm) is tried[-1]:
             fresh.replace(files[1])
         if tried[-1].gate.passed:
