@@ -34,6 +34,9 @@ SUFFIX: Final = ".pte"
 WEIGHTED: Final = frozenset({"aten.conv2d.default", "aten.linear.default", "aten.matmul.default"})
 """PyTorch operators that have weights; as in ONNX, a product of two activations is counted with them."""
 
+# Part of the layer before it, wherever that is: also of the last inner one, behind which the way out begins.
+_FOLDED: Final = "aten.batch_norm.default"
+
 
 def translate(network: nn.Module, stage: Stage) -> bytes:
     """A network to a program of floats."""
@@ -58,13 +61,18 @@ def load(model: Path, stage: Stage, threads: int) -> Infer:
     _unsafe_reset_threadpool(threads)
     try:
         method = Runtime.get().load_program(model).load_method("forward")
-        given = method.metadata.input_tensor_meta(0)
+        given, count = method.metadata.input_tensor_meta(0), method.metadata.num_outputs()
     except (RuntimeError, OSError, IndexError) as error:
         raise ModelError(
             f"{model}: ExecuTorch cannot load it ({error}); make it with `python -m export executorch`"
         ) from error
     # The runtime tells a type by its number, that of PyTorch: 0 is uint8.
     check_face(stage, FACE.dtype if given.dtype() == 0 else f"type {given.dtype()}", given.sizes())
+
+    if count != len(stage.outputs):
+        raise ModelError(
+            f"{model}: it gives {count} outputs, {stage.name} has {len(stage.outputs)}; awarenet.stages has its tensors"
+        )
 
     def infer(face: Faces) -> Outputs:
         # Copied: the method's outputs are memory that the next face overwrites.
@@ -84,7 +92,8 @@ def _quantise(network: nn.Module, stage: Stage, calibration: Faces, kept: Collec
     inner = inner_nodes(nodes, WEIGHTED)
     if not inner:
         raise ModelError(f"{stage.name}: it has nothing to quantise (no {', '.join(sorted(WEIGHTED))})")
-    floats = {node.name for node in nodes} - {node.name for node in inner} | kept_nodes(inner, kept, WEIGHTED)
+    floats = {node.name for node in nodes if node.op_type != _FOLDED}
+    floats = floats - {node.name for node in inner} | kept_nodes(inner, kept, WEIGHTED)
     quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
     quantizer.set_filter_function(lambda node: node.name not in floats)
     prepared = prepare_pt2e(graph, quantizer)
