@@ -34,8 +34,8 @@ SUFFIX: Final = ".pte"
 WEIGHTED: Final = frozenset({"aten.conv2d.default", "aten.linear.default", "aten.matmul.default"})
 """PyTorch operators that have weights; as in ONNX, a product of two activations is counted with them."""
 
-# Part of the layer before it, wherever that is: also of the last inner one, behind which the way out begins.
-_FOLDED: Final = "aten.batch_norm.default"
+# Parts of the layer before them, wherever that is: also of the last inner one, behind which the way out begins.
+_FOLDED: Final = frozenset({"aten.batch_norm.default", "aten.relu.default", "aten.relu_.default"})
 
 
 def translate(network: nn.Module, stage: Stage) -> bytes:
@@ -92,7 +92,7 @@ def _quantise(network: nn.Module, stage: Stage, calibration: Faces, kept: Collec
     inner = inner_nodes(nodes, WEIGHTED)
     if not inner:
         raise ModelError(f"{stage.name}: it has nothing to quantise (no {', '.join(sorted(WEIGHTED))})")
-    floats = {node.name for node in nodes if node.op_type != _FOLDED}
+    floats = {node.name for node in nodes if node.op_type not in _FOLDED}
     floats = floats - {node.name for node in inner} | kept_nodes(inner, kept, WEIGHTED)
     quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
     quantizer.set_filter_function(lambda node: node.name not in floats)
