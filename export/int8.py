@@ -8,11 +8,10 @@ channels is faster in float, and eight bits would cut the logit into 256 steps. 
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +34,7 @@ from awarenet.errors import ModelError
 from awarenet.stages import FACE, Stage
 from export.difference import QUANTISED, Difference, Tolerance, compare_outputs
 from export.inference import Faces, run_graph
+from export.layers import groups, inner_nodes
 from export.samples import Samples
 from export.signature import check_signature
 
@@ -48,7 +48,9 @@ NEAR_LEAST: Final = 1.1
 """Where rounded weights alone are over the tolerance, INT8 arithmetic may add so much: floats would cost time
 and mend nothing."""
 
-_WEIGHTED: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+WEIGHTED: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+"""ONNX operators that have weights."""
+
 # ONNX Runtime computes a normalisation in float whatever surrounds it; quantising its weights would only harm.
 _INTEGER: Final = sorted(kind for kind in {*QLinearOpsRegistry, *QDQRegistry} if not kind.endswith("Normalization"))
 _SCREEN_FACES: Final = 128
@@ -253,12 +255,12 @@ class _Bench:
         except Exception as error:  # ONNX Runtime's errors have no common base.
             raise ModelError(f"{model}: ONNX Runtime cannot prepare it for quantisation ({error})") from error
         graph = onnx.load(self._source).graph
-        inner = _inner_nodes(graph)
+        inner = inner_nodes(graph.node, WEIGHTED)
         if not inner:
-            raise ModelError(f"{model}: it has nothing to quantise (no {', '.join(sorted(_WEIGHTED))})")
+            raise ModelError(f"{model}: it has nothing to quantise (no {', '.join(sorted(WEIGHTED))})")
         names = {node.name for node in inner}
         self._always = [node.name for node in graph.node if node.name not in names]
-        self.groups = dict(_groups(inner, blocks))
+        self.groups = dict(groups(inner, blocks, WEIGHTED))
         self.quantise(())  # Calibrates, while the ranges are taken whole.
 
     def try_shrinks(self) -> dict[float, float]:
@@ -328,7 +330,7 @@ def _pack(graph: onnx.GraphProto, names: set[str]) -> None:
     unpacking: list[onnx.NodeProto] = []
     packed: set[str] = set()
     for node in graph.node:
-        if node.name not in names or node.op_type not in _WEIGHTED or node.input[1] not in constants:
+        if node.name not in names or node.op_type not in WEIGHTED or node.input[1] not in constants:
             continue
         name = node.input[1]
         node.input[1] = f"{name}_unpacked"
@@ -376,40 +378,3 @@ def shorten(graph: onnx.GraphProto) -> None:
     for tensor in graph.initializer:
         tensor.name = short(tensor.name)
     del graph.value_info[:]
-
-
-def _inner_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes between the first layer with weights and the last, both left out, on every path.
-
-    Nodes of ONNX graphs are in topological order.
-    """
-    after: set[str] = set()  # Tensors computed from a layer with weights.
-    started: list[bool] = []
-    for node in graph.node:
-        started.append(any(name in after for name in node.input))
-        if node.op_type in _WEIGHTED or started[-1]:
-            after.update(node.output)
-    ahead: set[str] = set()  # Tensors that a layer with weights is computed from.
-    wanted: set[str] = set()  # Those of them that a layer other than the last is computed from.
-    inner: list[onnx.NodeProto] = []
-    for node, begun in zip(reversed(graph.node), reversed(started), strict=True):
-        layer = node.op_type in _WEIGHTED
-        leads = any(name in ahead for name in node.output)
-        chosen = (layer and leads) or any(name in wanted for name in node.output)
-        if layer or leads:
-            ahead.update(node.input)
-        if chosen:
-            wanted.update(node.input)
-            if begun:
-                inner.append(node)
-    return inner[::-1]
-
-
-def _groups(nodes: list[onnx.NodeProto], blocks: int) -> Iterator[tuple[str, list[str]]]:
-    """Candidates to keep in float: runs of neighbouring layers."""
-    weighted = [index for index, node in enumerate(nodes) if node.op_type in _WEIGHTED]
-    count = min(blocks, len(weighted))
-    starts = [weighted[len(weighted) * block // count] for block in range(count)] + [len(nodes)]
-    starts[0] = 0
-    for block, (start, stop) in enumerate(itertools.pairwise(starts), 1):
-        yield f"layers {block} of {count}", [node.name for node in nodes[start:stop]]

@@ -20,8 +20,8 @@ OPSET: Final = 20
 _TRACE_BATCH: Final = 2  # A traced batch of one would be taken for a constant.
 
 
-class _Outputs(nn.Module):
-    """A network's outputs as a tuple, in the order of the stage's contract."""
+class InOrder(nn.Module):
+    """A network with its outputs as a tuple, in the order of the stage's contract."""
 
     def __init__(self, network: nn.Module, stage: Stage) -> None:
         super().__init__()
@@ -29,6 +29,7 @@ class _Outputs(nn.Module):
         self.names = [tensor.name for tensor in stage.outputs]
 
     def forward(self, face: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The outputs for faces, uint8 `[N, 256, 256, 3]`."""
         outputs = self.network(face)
         return tuple(outputs[name] for name in self.names)
 
@@ -57,7 +58,7 @@ def export_onnx(network: nn.Module, stage: Stage, out: Path) -> Path:
         raise ModelError(f"{stage.name}: the network has no output {', '.join(missing)}; awarenet.stages asks for it")
     try:
         program = torch.onnx.export(
-            _Outputs(network, stage).eval(),
+            InOrder(network, stage).eval(),
             (faces,),
             dynamo=True,
             opset_version=OPSET,

@@ -17,7 +17,8 @@ from awarenet.stages import FAST_FILTER, GENCONVIT  # noqa: E402
 from export import int8  # noqa: E402
 from export.difference import TRANSLATED, Tolerance, compare_outputs  # noqa: E402
 from export.inference import run_graph  # noqa: E402
-from export.int8 import Int8Report, _inner_nodes, quantise  # noqa: E402
+from export.int8 import WEIGHTED, Int8Report, quantise  # noqa: E402
+from export.layers import inner_nodes  # noqa: E402
 from export.onnx import export_onnx  # noqa: E402
 from export.samples import Samples  # noqa: E402
 from training.networks.classifier import Classifier  # noqa: E402
@@ -152,7 +153,7 @@ def test_a_choice_made_before_is_taken_over(
 
 
 def test_inner_nodes_are_those_between_the_first_and_the_last_layer(graph: Path) -> None:
-    nodes = _inner_nodes(onnx.load(graph).graph)
+    nodes = inner_nodes(onnx.load(graph).graph.node, WEIGHTED)
     assert nodes[0].op_type == "Relu"
     assert "logit" not in {name for node in nodes for name in node.output}
     assert not {"Cast", "Resize"} & {node.op_type for node in nodes}
