@@ -8,6 +8,7 @@ what is kept in float keeps its size. A file has no names: its outputs are in th
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,9 @@ from executorch.exir import to_edge_transform_and_lower
 from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
 from executorch.runtime import Runtime
 from torch import nn
+from torchao.quantization.pt2e import MovingAverageMinMaxObserver
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
 from awarenet.errors import ModelError
 from awarenet.stages import FACE, Stage
@@ -36,6 +39,8 @@ WEIGHTED: Final = frozenset({"aten.conv2d.default", "aten.linear.default", "aten
 
 # Parts of the layer before them, wherever that is: also of the last inner one, behind which the way out begins.
 _FOLDED: Final = frozenset({"aten.batch_norm.default", "aten.relu.default", "aten.relu_.default"})
+_LEAST_SCALE: Final = 2**-12  # XNNPACK's own; it refuses smaller ones.
+_NEWEST: Final = 0.05  # Weight of the newest face in a range.
 
 
 def translate(network: nn.Module, stage: Stage) -> bytes:
@@ -82,6 +87,23 @@ def load(model: Path, stage: Stage, threads: int) -> Infer:
     return infer
 
 
+class _Inner(XNNPACKQuantizer):  # type: ignore[misc]  # ExecuTorch is not installed where types are checked.
+    """XNNPACK's rules for what is INT8, but for nodes that stay in float whatever they say."""
+
+    def __init__(self, floats: Collection[str]) -> None:
+        super().__init__()
+        self._floats = floats
+        self.set_filter_function(lambda node: node.name not in floats)
+
+    def annotate(self, model: torch.fx.GraphModule) -> torch.fx.GraphModule:
+        annotated: torch.fx.GraphModule = super().annotate(model)
+        # The rules pass ranges on through poolings, unasked: what is pooled is far smaller than what it is pooled from.
+        for node in annotated.graph.nodes:
+            if node.name in self._floats:
+                node.meta.pop(Q_ANNOTATION_KEY, None)
+        return annotated
+
+
 def _quantise(network: nn.Module, stage: Stage, calibration: Faces, kept: Collection[str]) -> bytes:
     graph: Any = torch.export.export(InOrder(network, stage).eval(), (_face(),)).module()
     nodes = [
@@ -94,8 +116,11 @@ def _quantise(network: nn.Module, stage: Stage, calibration: Faces, kept: Collec
         raise ModelError(f"{stage.name}: it has nothing to quantise (no {', '.join(sorted(WEIGHTED))})")
     floats = {node.name for node in nodes if node.op_type not in _FOLDED}
     floats = floats - {node.name for node in inner} | kept_nodes(inner, kept, WEIGHTED)
-    quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
-    quantizer.set_filter_function(lambda node: node.name not in floats)
+    config = get_symmetric_quantization_config(is_per_channel=True)
+    # As TFLite's quantiser does: no single face widens the ranges of all.
+    observer = MovingAverageMinMaxObserver.with_args(eps=_LEAST_SCALE, averaging_constant=_NEWEST)
+    typical = replace(config.input_activation, observer_or_fake_quant_ctr=observer)
+    quantizer = _Inner(floats).set_global(replace(config, input_activation=typical, output_activation=typical))
     prepared = prepare_pt2e(graph, quantizer)
     with torch.inference_mode():
         for face in calibration:
