@@ -337,7 +337,8 @@ def test_requests_are_balanced_over_two_servers_and_one_may_go(
             for _ in range(40):  # One connection: it is requests that are balanced.
                 client.score(faces)
             spread = [scored(server) - old for server, old in zip(servers, before, strict=True)]
-            assert sum(spread) == 40 and min(spread) >= 8
+            # A few more than ours: each server is asked its known question every five seconds.
+            assert 40 <= sum(spread) < 50 and min(spread) >= 8
             second.stop()
             for _ in range(10):
                 client.score(faces)
