@@ -36,7 +36,7 @@ class TritonServer:
         connection_age_s: Seconds after which clients are asked to connect anew, so that they learn which servers there
             are; None for never.
         traces_endpoint: OTLP/HTTP address to send OpenTelemetry spans of the cascade and its stages to, for requests
-            that come with a sampled W3C context; None sends none.
+            that come with a W3C context (Triton does not look whether it is sampled); None sends none.
         trusted: Keys of those who may sign the repository; None asks for no signature.
     """
 
