@@ -34,8 +34,10 @@ PLAN_FILE: Final = "model.plan"
 JUDGED: Final = (*NETWORKS, META_MODEL)
 """The stages whose model files a policy is made for."""
 
+LISTS: Final = (MANIFEST_FILE, SIGNATURE_FILE, PLANS_FILE)
+"""Files that say of others what they are, which no manifest lists."""
+
 _REMEDY = "make the repository again with `python -m export assemble`"
-_LISTS: Final = (MANIFEST_FILE, SIGNATURE_FILE, PLANS_FILE)
 _BYTE_CODE: Final = "__pycache__"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -117,7 +119,7 @@ def repository_files(root: Path) -> Iterator[str]:
     """
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        if path.is_file() and name not in _LISTS and path.parent.name != _BYTE_CODE:
+        if path.is_file() and name not in LISTS and path.parent.name != _BYTE_CODE:
             yield name
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from awarenet.repository import ModelRepository
 from awarenet.runtime.engines import ENGINES, EngineName
 from awarenet.stages import NETWORKS
 from benchmarks import machine
+from benchmarks.turns import in_turns
 from benchmarks.workload import sample_faces
 
 _FEWEST_ROUNDS: Final = 5
@@ -47,24 +47,13 @@ def measure(repository: Path, engine: EngineName, *, threads: int, seconds: floa
         pair = [ENGINES[name].load(stage, opened.model_path(stage), threads) for name in ("cpu", engine)]
         answers = [[infer(faces[number : number + 1]) for number in range(_FACES)] for infer in pair]
         logits = [np.concatenate([outputs[0] for outputs in answer]) for answer in answers]
-        times: list[tuple[float, float]] = []
-        end = time.perf_counter() + seconds / len(NETWORKS)
-        while len(times) < _FEWEST_ROUNDS or time.perf_counter() < end:
-            face = faces[len(times) % _FACES][None]
-            taken = []
-            # Who goes first changes, so that neither always meets a cold cache.
-            for turn in (0, 1) if len(times) % 2 else (1, 0):
-                started = time.perf_counter()
-                pair[turn](face)
-                taken.append((turn, 1000 * (time.perf_counter() - started)))
-            first, second = (spent for _, spent in sorted(taken))
-            times.append((first, second))
-        columns = np.array(times)
+        runs = [lambda number, infer=infer: infer(faces[number % _FACES][None]) for infer in pair]
+        columns = in_turns(runs, seconds / len(NETWORKS), at_least=_FEWEST_ROUNDS)
         stages[stage.name] = {
             "cpu_ms": float(np.median(columns[:, 0])),
             "engine_ms": float(np.median(columns[:, 1])),
             "cpu_over_engine": float(np.median(columns[:, 0] / columns[:, 1])),
-            "rounds": len(times),
+            "rounds": len(columns),
             "logit_mean_difference": float(np.abs(logits[0] - logits[1]).mean()),
             "logit_max_difference": float(np.abs(logits[0] - logits[1]).max()),
         }

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -23,6 +22,7 @@ from awarenet.repository import model_path
 from awarenet.runtime.golden import golden_faces
 from awarenet.stages import FACE, NETWORKS, Stage
 from benchmarks import machine
+from benchmarks.turns import in_turns
 from export.formats import FORMATS, open_format
 from export.inference import Faces
 
@@ -85,25 +85,15 @@ def measure(run: Path, stages: Sequence[Stage], seconds: float) -> dict[str, Any
         for infer in runs.values():
             infer(faces[:1])
         names = list(runs)
-        times: list[list[float]] = []
-        end = time.perf_counter() + seconds / len(stages)
-        while len(times) < _FEWEST_ROUNDS or time.perf_counter() < end:
-            # Who goes first changes, so that none always meets a cold cache.
-            start = len(times) % len(names)
-            taken = {}
-            for name in names[start:] + names[:start]:
-                started = time.perf_counter()
-                runs[name](faces[len(times) % 2][None])
-                taken[name] = 1000 * (time.perf_counter() - started)
-            times.append([taken[name] for name in names])
-        columns = np.array(times)
+        turns = [lambda number, infer=infer: infer(faces[number % 2][None]) for infer in runs.values()]
+        columns = in_turns(turns, seconds / len(stages), at_least=_FEWEST_ROUNDS)
         ratios = columns[:, [names.index(_BASE)]] / columns
         measured[stage.name] = {
             name: {
                 "mb": builds[name][0].stat().st_size / 1e6,
                 "ms": float(np.median(columns[:, index])),
                 "base_over_build": float(np.median(ratios[:, index])),
-                "rounds": len(times),
+                "rounds": len(columns),
             }
             for index, name in enumerate(names)
         }

@@ -24,19 +24,17 @@ FORMS: Final = {"fp32": "float", "rounded": "rounded", "learned": "learned"}
 """A stage's forms, and the folders below `<run>/export` where `python -m export` puts them."""
 
 _MEMORY: Final = """
-import re, sys
-from pathlib import Path
-import numpy as np, onnxruntime as ort
-def kilobytes(field):
-    return int(re.search(field + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+import sys
+import numpy as np, onnxruntime as ort, psutil
+from export.bundle_runner import peak_mb
 options = ort.SessionOptions()
 options.intra_op_num_threads = options.inter_op_num_threads = 1
-before = kilobytes("VmRSS")
+before = psutil.Process().memory_info().rss / 2**20
 session = ort.InferenceSession(sys.argv[1], options, ["CPUExecutionProvider"])
 batch = np.zeros((int(sys.argv[2]), *session.get_inputs()[0].shape[1:]), np.uint8)
 for _ in range(3):
     session.run(None, {session.get_inputs()[0].name: batch})
-print((kilobytes("VmHWM") - before) / 1024)
+print(peak_mb() - before)
 """
 """In a process of its own: a peak is never given back, so the next model would inherit it. (`ru_maxrss` would be no
 less than what the process that starts it has.)"""

@@ -43,7 +43,8 @@ FORGERIES: Final = {"blend": blend, "decoded_blend": decoded_blend, "decoded": d
 ROUNDS: Final = 3
 
 _PEAK = (
-    "import sys; from benchmarks.video import *; verdict = detector(Path(sys.argv[1])).detect(Path(sys.argv[2])); "
+    "import sys; from benchmarks.video import *; from export.bundle_runner import peak_mb; "
+    "verdict = detector(Path(sys.argv[1])).detect(Path(sys.argv[2])); "
     "assert verdict.faces, verdict; print(peak_mb())"
 )
 
@@ -170,12 +171,6 @@ def peak(repository: Path, clip: Path) -> float:
     if ended.returncode:
         raise MediaError(f"bench: {clip} could not be scored in a process of its own ({ended.stderr.strip()[-300:]})")
     return float(ended.stdout.split()[-1])
-
-
-def peak_mb() -> float:
-    """Peak resident memory of this process in MB (2^20 bytes) since it was started."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 1024
 
 
 def show(result: Mapping[str, Any], console: Console) -> None:

@@ -13,17 +13,8 @@ from tritonclient.grpc import model_config_pb2
 
 from awarenet.errors import ConfigurationError, ModelError
 from awarenet.policy import Policy, file_sha256
-from awarenet.repository import JUDGED, VERSION_FOLDER, ModelRepository, model_path, policy_path, write_manifest
-from awarenet.stages import (
-    CASCADE,
-    MANIFEST_FILE,
-    META_MODEL,
-    NETWORKS,
-    PLANS_FILE,
-    POLICY_FILE,
-    SIGNATURE_FILE,
-    STAGES,
-)
+from awarenet.repository import JUDGED, LISTS, VERSION_FOLDER, ModelRepository, model_path, policy_path, write_manifest
+from awarenet.stages import CASCADE, MANIFEST_FILE, META_MODEL, NETWORKS, POLICY_FILE, STAGES
 from export.configs import TARGETS, check_configs
 from export.signature import check_signature
 from export.trees import TREE_FILES
@@ -84,7 +75,7 @@ def static_files(template: Path) -> list[Path]:
     made = {Path(stage.name, VERSION_FOLDER, stage.file) for stage in NETWORKS}
     made |= {Path(META_MODEL.name, VERSION_FOLDER, name) for name in TREE_FILES}
     made |= {Path(CASCADE.name, VERSION_FOLDER, POLICY_FILE)}
-    made |= {Path(name) for name in (MANIFEST_FILE, SIGNATURE_FILE, PLANS_FILE)}
+    made |= set(map(Path, LISTS))
     files = (path.relative_to(template) for path in sorted(template.rglob("*")) if path.is_file())
     return [file for file in files if file not in made and file.suffix != ".plan" and "__pycache__" not in file.parts]
 

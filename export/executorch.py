@@ -28,8 +28,8 @@ from awarenet.errors import ModelError
 from awarenet.stages import FACE, Stage
 from export.formats import Infer, check_face
 from export.inference import Faces, Outputs
-from export.layers import Operator, inner_nodes, kept_nodes
-from export.onnx import InOrder
+from export.onnx import in_order
+from training.layers import inner_nodes, kept_nodes, operators
 
 NAME: Final = "executorch"
 SUFFIX: Final = ".pte"
@@ -45,7 +45,7 @@ _NEWEST: Final = 0.05  # Weight of the newest face in a range.
 
 def translate(network: nn.Module, stage: Stage) -> bytes:
     """A network to a program of floats."""
-    return _lower(InOrder(network, stage).eval())
+    return _lower(in_order(network, stage))
 
 
 def quantise(
@@ -105,12 +105,8 @@ class _Inner(XNNPACKQuantizer):  # type: ignore[misc]  # ExecuTorch is not insta
 
 
 def _quantise(network: nn.Module, stage: Stage, calibration: Faces, kept: Collection[str]) -> bytes:
-    graph: Any = torch.export.export(InOrder(network, stage).eval(), (_face(),)).module()
-    nodes = [
-        Operator(node.name, str(node.target), tuple(source.name for source in node.all_input_nodes), (node.name,))
-        for node in graph.graph.nodes
-        if node.op == "call_function"
-    ]
+    graph: Any = torch.export.export(in_order(network, stage), (_face(),)).module()
+    nodes = operators(graph.graph)
     inner = inner_nodes(nodes, WEIGHTED)
     if not inner:
         raise ModelError(f"{stage.name}: it has nothing to quantise (no {', '.join(sorted(WEIGHTED))})")

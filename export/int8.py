@@ -34,9 +34,9 @@ from awarenet.errors import ModelError
 from awarenet.stages import FACE, Stage
 from export.difference import QUANTISED, Difference, Tolerance, compare_outputs
 from export.inference import Faces, run_graph
-from export.layers import groups, inner_nodes
 from export.samples import Samples
 from export.signature import check_signature
+from training.layers import groups, inner_nodes
 
 SIZE_SHARE: Final = 0.28
 """Largest size of an INT8 file as a share of its FP32 file."""

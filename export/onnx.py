@@ -13,6 +13,7 @@ from torch import nn
 from awarenet.errors import ModelError
 from awarenet.stages import FACE, Stage
 from export.signature import BATCH_AXIS, check_signature
+from training.networks.stage_network import InOrder
 
 OPSET: Final = 20
 """The oldest operator set in which GELU is one operator; spelled out, quantisation would tear it apart."""
@@ -20,18 +21,9 @@ OPSET: Final = 20
 _TRACE_BATCH: Final = 2  # A traced batch of one would be taken for a constant.
 
 
-class InOrder(nn.Module):
+def in_order(network: nn.Module, stage: Stage) -> InOrder:
     """A network with its outputs as a tuple, in the order of the stage's contract."""
-
-    def __init__(self, network: nn.Module, stage: Stage) -> None:
-        super().__init__()
-        self.network = network
-        self.names = [tensor.name for tensor in stage.outputs]
-
-    def forward(self, face: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """The outputs for faces, uint8 `[N, 256, 256, 3]`."""
-        outputs = self.network(face)
-        return tuple(outputs[name] for name in self.names)
+    return InOrder(network, [tensor.name for tensor in stage.outputs])
 
 
 def export_onnx(network: nn.Module, stage: Stage, out: Path) -> Path:
@@ -58,7 +50,7 @@ def export_onnx(network: nn.Module, stage: Stage, out: Path) -> Path:
         raise ModelError(f"{stage.name}: the network has no output {', '.join(missing)}; awarenet.stages asks for it")
     try:
         program = torch.onnx.export(
-            InOrder(network, stage).eval(),
+            in_order(network, stage),
             (faces,),
             dynamo=True,
             opset_version=OPSET,

@@ -28,7 +28,7 @@ from awarenet.errors import ModelError
 from awarenet.stages import FACE, Stage
 from export.formats import Infer, check_face
 from export.inference import Faces, Outputs
-from export.layers import Operator, inner_nodes, kept_nodes
+from training.layers import Operator, inner_nodes, kept_nodes
 
 NAME: Final = "tflite"
 SUFFIX: Final = ".tflite"

@@ -16,7 +16,8 @@ from torch import fx, nn
 
 from awarenet.errors import ConfigurationError, ModelError
 from awarenet.stages import FACE
-from training.networks.stage_network import StageNetwork
+from training import layers
+from training.networks.stage_network import InOrder, StageNetwork
 
 # What torchao cannot load beside a CPU build of torch is of no use here, and it would say so at length.
 logging.getLogger("torchao").setLevel(logging.ERROR)
@@ -34,6 +35,9 @@ except ImportError as error:
 
 _aten = torch.ops.aten
 _LAYERS: Final = {_aten.conv2d.default, _aten.conv2d.padding, _aten.linear.default}
+WEIGHTED: Final = frozenset(map(str, _LAYERS))
+"""PyTorch operators that have weights."""
+
 _RECTIFIERS: Final = {_aten.relu.default, _aten.relu_.default, _aten.hardtanh.default, _aten.hardtanh_.default}
 _SUMS: Final = {_aten.add.Tensor, _aten.add_.Tensor}
 _MOVES: Final = {_aten.pad.default}
@@ -102,7 +106,9 @@ def prepare(network: StageNetwork) -> Captured:
     """
     faces = torch.zeros(_TRACE_BATCH, *FACE.shape, dtype=torch.uint8)
     try:
-        program = torch.export.export(_Tuple(network).eval(), (faces,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+        program = torch.export.export(
+            InOrder(network, network.outputs), (faces,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)
+        )
     except Exception as error:  # torch.export's errors have no common base.
         raise ModelError(f"quantize: the network cannot be captured ({error}); see training/networks") from error
     captured = program.module()
@@ -153,38 +159,13 @@ class UnsignedPlacement(Quantizer):  # type: ignore[misc]  # torchao has no type
 
 def inner_nodes(graph: fx.Graph) -> list[fx.Node]:
     """The nodes between the first layer and the last, both left out, on every path, and rectifiers of such layers."""
-    begun: set[fx.Node] = set()  # Computed from a layer.
-    for node in graph.nodes:
-        if any(source in begun or source.target in _LAYERS for source in node.all_input_nodes):
-            begun.add(node)
-    leading: set[fx.Node] = set()  # A layer is computed from them.
-    wanted: set[fx.Node] = set()  # A layer other than the last is.
-    for node in reversed(graph.nodes):
-        if any(user in leading or user.target in _LAYERS for user in node.users):
-            leading.add(node)
-        if any(user in wanted or (user.target in _LAYERS and user in leading) for user in node.users):
-            wanted.add(node)
-
-    def inner(node: fx.Node) -> bool:
-        return node in begun and node in (leading if node.target in _LAYERS else wanted)
-
+    inner = {node.name for node in layers.inner_nodes(layers.operators(graph), WEIGHTED)}
     return [
         node
         for node in graph.nodes
-        if inner(node) or (node.target in _RECTIFIERS and node.args[0].target in _LAYERS and inner(node.args[0]))
+        if node.name in inner
+        or (node.target in _RECTIFIERS and node.args[0].target in _LAYERS and node.args[0].name in inner)
     ]
-
-
-class _Tuple(nn.Module):
-    """A network's outputs as a tuple, in the network's order."""
-
-    def __init__(self, network: StageNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, faces: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        outputs = self.network(faces)
-        return tuple(outputs[name] for name in self.network.outputs)
 
 
 def _annotate(node: fx.Node, inputs: dict[fx.Node, Any], output: Any) -> None:

@@ -54,9 +54,9 @@ class TaskQueue(Generic[Item]):
             urgent: It goes before all that wait.
             stays: It waits as long as it must; urgent tasks do.
         """
-        if not self._entries:
-            self._filled_at = self._clock()
         entry = _Entry(item, self._clock(), urgent or stays)
+        if not self._entries:
+            self._filled_at = entry.came
         (self._entries.appendleft if urgent else self._entries.append)(entry)
 
     def take(self) -> Item | None:

@@ -15,15 +15,19 @@ torch = pytest.importorskip("torch", reason="the export extra is not installed")
 from awarenet.errors import DataError, ModelError  # noqa: E402
 from awarenet.stages import FAST_FILTER, GENCONVIT  # noqa: E402
 from export import int8  # noqa: E402
-from export.difference import TRANSLATED, Tolerance, compare_outputs  # noqa: E402
+from export.difference import TRANSLATED, compare_outputs  # noqa: E402
 from export.inference import run_graph  # noqa: E402
 from export.int8 import WEIGHTED, Int8Report, quantise  # noqa: E402
-from export.layers import inner_nodes  # noqa: E402
 from export.onnx import export_onnx  # noqa: E402
 from export.samples import Samples  # noqa: E402
+from tests.export_samples import ANYTHING, light_and_dark  # noqa: E402
+from training.layers import inner_nodes  # noqa: E402
 from training.networks.classifier import Classifier  # noqa: E402
 
-ANYTHING = Tolerance(score=float("inf"), auc_loss=1.0, flips=1.0)
+
+@pytest.fixture(scope="module")
+def samples() -> Samples:
+    return light_and_dark()
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +39,6 @@ def network() -> torch.nn.Module:
 @pytest.fixture(scope="module")
 def graph(network: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_onnx(network, FAST_FILTER, tmp_path_factory.mktemp("onnx") / "model.onnx")
-
-
-@pytest.fixture(scope="module")
-def samples() -> Samples:
-    """Smooth pictures in two classes, light and dark."""
-    random = np.random.default_rng(0)
-    coarse = random.integers(0, 120, (12, 8, 8, 3))
-    coarse[::2] += 110
-    faces = coarse.repeat(32, axis=1).repeat(32, axis=2).astype(np.uint8)
-    return Samples(faces, np.arange(12).astype(np.int8) % 2, np.full(12, "squares"))
 
 
 def scores(network: torch.nn.Module, faces: np.ndarray) -> dict[str, np.ndarray]:

@@ -21,30 +21,24 @@ from awarenet.repository import model_path  # noqa: E402
 from awarenet.stages import FACE, FAST_FILTER  # noqa: E402
 from benchmarks import quantization  # noqa: E402
 from export import __main__ as commands  # noqa: E402
-from export.difference import Difference, Tolerance  # noqa: E402
+from export.difference import Difference  # noqa: E402
 from export.int8 import Trial, better, quantise  # noqa: E402
 from export.onnx import export_onnx  # noqa: E402
 from export.samples import Samples  # noqa: E402
 from export.tensorrt import problems  # noqa: E402
 from tests import tiny_crops  # noqa: E402
+from tests.export_samples import ANYTHING, light_and_dark  # noqa: E402
 from training import networks, quantize  # noqa: E402
 from training.fake_quantisation import prepare  # noqa: E402
-
-ANYTHING = Tolerance(score=float("inf"), auc_loss=1.0, flips=1.0)
-
-
-def trial(*, kept: Sequence[str] = (), flips: float = 0.0, auc_loss: float = 0.0, size: int = 25) -> Trial:
-    return Trial(tuple(kept), Difference(100, 0.0, 0.0, {}, auc_loss, flips, {}), size)
 
 
 @pytest.fixture(scope="module")
 def samples() -> Samples:
-    """Smooth pictures in two classes, light and dark."""
-    random = np.random.default_rng(0)
-    coarse = random.integers(0, 120, (12, 8, 8, 3))
-    coarse[::2] += 110
-    faces = coarse.repeat(32, axis=1).repeat(32, axis=2).astype(np.uint8)
-    return Samples(faces, np.arange(12).astype(np.int8) % 2, np.full(12, "squares"))
+    return light_and_dark()
+
+
+def trial(*, kept: Sequence[str] = (), flips: float = 0.0, auc_loss: float = 0.0, size: int = 25) -> Trial:
+    return Trial(tuple(kept), Difference(100, 0.0, 0.0, {}, auc_loss, flips, {}), size)
 
 
 @pytest.fixture(scope="module", params=["mobilenetv4_conv_small_035", "tf_efficientnet_lite0"])

@@ -15,8 +15,8 @@ from awarenet.errors import ConfigurationError, ModelError  # noqa: E402
 from awarenet.stages import FAST_FILTER, GENCONVIT, Stage  # noqa: E402
 from export.formats import FORMATS, Infer, bind, build, check_face, open_format, refused, score  # noqa: E402
 from export.inference import Faces  # noqa: E402
-from export.layers import Operator, groups, inner_nodes, kept_nodes  # noqa: E402
 from export.samples import Samples  # noqa: E402
+from training.layers import Operator, groups, inner_nodes, kept_nodes  # noqa: E402
 from training.networks import create  # noqa: E402
 
 WEIGHTED = {"layer"}

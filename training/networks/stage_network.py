@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -33,3 +35,23 @@ class StageNetwork(nn.Module):
             named `loss_...`.
         """
         raise NotImplementedError
+
+
+class InOrder(nn.Module):
+    """A network with its outputs as a tuple, in evaluation mode: what is captured as a graph has no names to give.
+
+    Args:
+        network: The network; uint8 faces to a mapping of output name to tensor.
+        outputs: Names of its outputs, in the order in which they are given.
+    """
+
+    def __init__(self, network: nn.Module, outputs: Sequence[str]) -> None:
+        super().__init__()
+        self.network = network
+        self.outputs = tuple(outputs)
+        self.eval()
+
+    def forward(self, faces: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The outputs for faces, uint8 `[N, S, S, 3]`."""
+        found = self.network(faces)
+        return tuple(found[name] for name in self.outputs)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from torch import fx
 
 
 class Node(Protocol):
@@ -39,6 +42,15 @@ class Operator:
 
 
 Kind = TypeVar("Kind", bound=Node)
+
+
+def operators(graph: fx.Graph) -> list[Operator]:
+    """The nodes of a graph that PyTorch captured, each by its name and its operator's, as in `aten.conv2d.default`."""
+    return [
+        Operator(node.name, str(node.target), tuple(source.name for source in node.all_input_nodes), (node.name,))
+        for node in graph.nodes
+        if node.op == "call_function"
+    ]
 
 
 def inner_nodes(nodes: Sequence[Kind], weighted: Collection[str]) -> list[Kind]:
